@@ -12,6 +12,7 @@ FirstlightError                 what happened, where; ``hint`` says what to do
 ├── BundleError           500   a bundle is missing a file or does not match its hashes
 ├── EngineError           500   the library that runs the weights refused
 ├── HandlerError          500   a user's script cannot be loaded
+├── RecordError           500   records cannot be written or read
 ├── ConversionError       500   a model folder cannot be turned into a bundle
 ├── WorkerFailed          502   a worker could not be started
 ├── MissingExtra          501   an optional package is not installed
@@ -122,6 +123,12 @@ class HandlerError(FirstlightError):
     """A user's script cannot be loaded as a handler."""
 
     code = "handler"
+
+
+class RecordError(FirstlightError):
+    """Records cannot be written or read."""
+
+    code = "records"
 
 
 class ConversionError(FirstlightError):

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 
+MOST_WARNINGS = 100
+"""A process that is no worker never forgets its notes; they must not fill it."""
+
 timings: dict[str, float] = {}
 warnings: list[str] = []
 
@@ -27,5 +30,5 @@ def since(name: str, start_ns: int) -> int:
 
 def warn(text: str) -> None:
     """Say something the caller should know and the answer cannot carry, such as a truncated input."""
-    if text not in warnings:
+    if text not in warnings and len(warnings) < MOST_WARNINGS:
         warnings.append(text)

@@ -23,37 +23,36 @@ class Tensor(Protocol):
 
 
 class Encoding(Protocol):
-    """One window of a tokenized text (or pair of texts), special tokens included.
+    """A tokenized text (or pair of texts), or a window of one; special tokens included.
 
     ``offsets`` are (start, end) in characters of the text the token comes from, (0, 0) for special tokens.
     ``sequence_ids`` holds 0 or 1 for the text a token comes from and None for special tokens.
     ``word_ids`` numbers the words before they were split, None for special tokens.
     """
 
-    ids: list[int]
-    type_ids: list[int]
-    offsets: list[tuple[int, int]]
-    sequence_ids: list[int | None]
-    word_ids: list[int | None]
+    @property
+    def ids(self) -> list[int]: ...
+
+    @property
+    def type_ids(self) -> list[int]: ...
+
+    @property
+    def offsets(self) -> list[tuple[int, int]]: ...
+
+    @property
+    def sequence_ids(self) -> list[int | None]: ...
+
+    @property
+    def word_ids(self) -> list[int | None]: ...
 
 
 class Tokenizer(Protocol):
     """Text to token ids and back."""
 
-    def encode(
-        self,
-        text: str,
-        pair: str | None = None,
-        *,
-        max_length: int | None = None,
-        truncate: str = "longest_first",
-        stride: int = 0,
-    ) -> list[Encoding]:
-        """Windows of at most ``max_length`` tokens; more than one only where ``stride`` > 0.
+    def encode(self, text: str, pair: str | None = None) -> Encoding:
+        """All tokens of a text or pair of texts; ``runtime.tasks.windows`` cuts what a model cannot take.
 
-        Args:
-            truncate: which text gives way: ``longest_first``, ``only_first`` or ``only_second``.
-            stride: tokens shared by neighbouring windows; 0 drops what does not fit.
+        A lone surrogate, which JSON can carry and UTF-8 cannot, is read as U+FFFD.
         """
 
     def count(self, text: str, pair: str | None = None) -> int:
@@ -68,6 +67,43 @@ class Tokenizer(Protocol):
         """The id of a vocabulary entry, None when there is none."""
 
 
+class BundleFacts(Protocol):
+    """What a task reads of a bundle."""
+
+    name: str
+    task: str
+    labels: list[str]
+    defaults: dict[str, Any]
+
+
+class Prepared(Protocol):
+    """One item on its way through a graph: tensors by input name, one row each, and the outputs to fetch."""
+
+    feeds: list[dict[str, Tensor]]
+    outputs: tuple[str, ...]
+    state: Any
+
+
+class Task(Protocol):
+    """What goes into a graph and what is made of the numbers that come out (``runtime.tasks``)."""
+
+    name: str
+    outputs: tuple[str, ...]
+    schema: Mapping[str, Any]
+
+    def check(self, inputs: JSON, parameters: JSON) -> tuple[list[Any], bool, dict[str, Any]]:
+        """The items of a request, whether it was a single one, and its parameters with defaults.
+
+        Raises:
+            InvalidInput: names the field or parameter that is wrong.
+        """
+
+    def preprocess(self, item: Any, parameters: Mapping[str, Any]) -> Prepared: ...
+
+    def postprocess(self, prepared: Any, outputs: Sequence[Sequence[Tensor]]) -> JSON:
+        """The answer to one item, of the outputs of each of its rows (in the order of ``prepared.outputs``)."""
+
+
 class TensorEngine(Protocol):
     """A library that runs a graph."""
 
@@ -80,7 +116,9 @@ class TensorEngine(Protocol):
 class TokenEngine(Protocol):
     """A library that generates tokens."""
 
-    def generate(self, prompt: Sequence[int], parameters: Mapping[str, Any], deadline: float) -> Iterator[int]: ...
+    def generate(
+        self, prompt: Sequence[int], parameters: Mapping[str, Any], deadline: float
+    ) -> Iterator[int]: ...
 
 
 class Recorder(Protocol):
@@ -94,4 +132,12 @@ class Store(Recorder, Protocol):
 
     def get(self, request_id: str) -> Mapping[str, Any] | None: ...
 
-    def list(self, **filters: Any) -> Sequence[Mapping[str, Any]]: ...
+    def list(
+        self,
+        endpoint: str | None = None,
+        since: float | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        after: int | None = None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """The newest records that fit, oldest first; with ``after`` (a record's ``seq``) those that follow it."""
