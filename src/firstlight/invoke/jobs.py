@@ -1,0 +1,103 @@
+"""One invocation inside the pool, from the queue to its reply."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+
+from firstlight.invoke.outcomes import billed_ms
+from firstlight.invoke.streams import ReplyStream
+from firstlight.invoke.types import Invocation, Reply, Report
+
+
+class Job:
+    """An invocation, who waits for it, and what is known of it so far.
+
+    Args:
+        invocation: as it was asked for.
+        waiter: is given the reply; one that was cancelled (the caller is gone) does not stop the invocation.
+    """
+
+    __slots__ = ("deadline", "invocation", "queued_at", "reply", "started_at", "stream", "waiter")
+
+    def __init__(self, invocation: Invocation, waiter: asyncio.Future[Reply]) -> None:
+        self.invocation = invocation
+        self.waiter = waiter
+        self.queued_at = self.started_at = time.monotonic()
+        self.deadline = 0.0
+        self.reply = Reply(invocation.request_id)
+        self.stream: ReplyStream | None = None
+
+    def deliver(self) -> None:
+        """Give the reply to the caller, or end the stream it already has."""
+        if self.stream is not None:
+            self.stream.finish()
+        elif not self.waiter.done():
+            self.waiter.set_result(self.reply)
+
+    def deliver_stream(self, stream: ReplyStream, content_type: str) -> None:
+        """Give the caller a reply whose bytes are still to come."""
+        self.stream = self.reply.stream = stream
+        self.reply.content_type = content_type
+        if self.waiter.cancelled():
+            asyncio.get_running_loop().create_task(stream.aclose())
+        elif not self.waiter.done():
+            self.waiter.set_result(self.reply)
+
+    def refuse(self, error: Exception) -> None:
+        """There will be no reply."""
+        if not self.waiter.done():
+            self.waiter.set_exception(error)
+
+    def fail(self, body: bytes, outcome: str) -> None:
+        """The function failed: the reply is an error."""
+        self.reply.payload = body
+        self.reply.function_error = "Unhandled"
+        self.reply.outcome = outcome
+
+    def measure(self, now: float, memory_mb: int, peak_mb: int, init_ms: float | None) -> Report:
+        """Fill in the report at the end of the invocation.
+
+        Args:
+            now: reading of the monotonic clock, seconds.
+            init_ms: None when the worker was warm.
+        """
+        report = self.reply.report
+        report.duration_ms = (now - self.started_at) * 1000
+        report.queue_ms = (self.started_at - self.queued_at) * 1000
+        report.init_ms = init_ms
+        report.cold = init_ms is not None
+        report.billed_ms = billed_ms(report.duration_ms, init_ms)
+        report.memory_mb = memory_mb
+        report.max_memory_mb = peak_mb
+        return report
+
+    def note(self, notes: bytes) -> None:
+        """Add what a worker says about itself: ``{"timings": {name: ms}, "warnings": [text]}``; nonsense is ignored."""
+        timings, warnings = parse_notes(notes)
+        self.reply.report.timings.update(timings)
+        self.reply.report.warnings.extend(warnings)
+
+
+def parse_notes(notes: bytes) -> tuple[dict[str, float], list[str]]:
+    """Timings (milliseconds by name) and warnings out of a ``Firstlight-Notes`` header.
+
+    Any worker may send any bytes here, so all that does not fit is left out.
+    """
+    if not notes:
+        return {}, []
+    try:
+        said = json.loads(notes)
+    except (ValueError, RecursionError):
+        return {}, []
+    if not isinstance(said, dict):
+        return {}, []
+    timings, warnings = said.get("timings"), said.get("warnings")
+    figures = timings.items() if isinstance(timings, dict) else ()
+    texts = warnings if isinstance(warnings, list) else ()
+    return (
+        {name: float(ms) for name, ms in figures if isinstance(ms, int | float) and math.isfinite(ms)},
+        [text for text in texts if isinstance(text, str)],
+    )

@@ -1,0 +1,173 @@
+"""What goes into an invoker and what comes out of it, whichever adapter carries it.
+
+Limits are AWS Lambda's: 6 MB for the event of a RequestResponse invocation, 6 MB + 100 bytes for its answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from firstlight.runtime.errors import TooManyRequests
+
+REQUEST_LIMIT = 6_291_456
+"""Bytes of an event, RequestResponse (AWS Lambda quotas, "Invocation payload")."""
+
+RESPONSE_LIMIT = 6_291_556
+"""Bytes of a buffered answer: 6 MiB and 100 bytes (the Runtime API's own check)."""
+
+STREAM_LIMIT = 200 * 1024 * 1024
+"""Bytes of a streamed answer (AWS Lambda quotas, "response streaming payload")."""
+
+LATEST = "$LATEST"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+
+
+def function_arn(endpoint: str, qualifier: str = LATEST, region: str = REGION) -> str:
+    """The ARN a local endpoint goes by; the qualifier is named only when it is not ``$LATEST``."""
+    arn = f"arn:aws:lambda:{region}:{ACCOUNT}:function:{endpoint}"
+    return arn if qualifier == LATEST else f"{arn}:{qualifier}"
+
+
+def new_request_id() -> str:
+    """A random request id, as Lambda makes one for every invocation."""
+    return str(uuid.uuid4())
+
+
+def new_trace_id(now: float) -> str:
+    """An X-Ray trace header of a trace that nobody samples, as Lambda makes one where the caller sends none.
+
+    Args:
+        now: seconds since the epoch.
+    """
+    digits = secrets.token_hex(20)
+    return f"Root=1-{int(now):08x}-{digits[:24]};Parent={digits[24:]};Sampled=0"
+
+
+class Throttled(TooManyRequests):
+    """The queue of an endpoint is full, or its concurrency is 0.
+
+    Args:
+        reason: Lambda's word for it (the ``Reason`` of TooManyRequestsException).
+        retry_after: seconds after which it is worth asking again (the ``Retry-After`` header).
+    """
+
+    def __init__(self, message: str, hint: str = "", *, reason: str, retry_after: int = 1) -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of an endpoint.
+
+    Args:
+        endpoint: its name.
+        payload: the event, bytes of JSON, at most ``REQUEST_LIMIT``.
+        request_id: what the logs and the record call it.
+        client_context: JSON text (not base64), as ``Lambda-Runtime-Client-Context`` carries it.
+        trace_id: value of ``X-Amzn-Trace-Id``.
+        tail: whether the caller wants the end of the log (``X-Amz-Log-Type: Tail``).
+        wire: the protocol it came by, for the record: ``lambda``, ``huggingface``, ``route``, ...
+    """
+
+    endpoint: str
+    payload: bytes
+    request_id: str = field(default_factory=new_request_id)
+    qualifier: str = LATEST
+    client_context: str | None = None
+    trace_id: str | None = None
+    tail: bool = False
+    wire: str = "lambda"
+
+
+@dataclass(slots=True)
+class Report:
+    """What one invocation cost, as in Lambda's REPORT line. Times in milliseconds, memory in MB.
+
+    ``queue_ms`` is the time before a worker took it, a cold start included; ``init_ms`` is None for a warm worker.
+    ``timings`` are the worker's own notes (``preprocess``, ``engine``, ...; ``load`` and ``import`` when it was cold).
+    """
+
+    duration_ms: float = 0.0
+    billed_ms: int = 0
+    memory_mb: int = 0
+    max_memory_mb: int = 0
+    init_ms: float | None = None
+    queue_ms: float = 0.0
+    cold: bool = False
+    timings: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came back.
+
+    A streamed reply has ``stream`` and an empty ``payload``; ``log``, ``report`` and, where the function broke off,
+    ``function_error`` and ``payload`` (the error as JSON) are complete once the stream has ended.
+    ``log`` is the last 4 KB of the invocation's log, START and REPORT lines included.
+    ``outcome`` says it in one word for the record: ``ok``, ``error``, ``timeout`` or ``crash``.
+    """
+
+    request_id: str
+    payload: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+    content_type: str = "application/json"
+    function_error: str | None = None
+    executed_version: str = LATEST
+    log: bytes = b""
+    report: Report = field(default_factory=Report)
+    outcome: str = "ok"
+
+
+class Invoker(Protocol):
+    """Carries an invocation to where the endpoint's code runs.
+
+    Raises:
+        EndpointNotFound, Throttled (a TooManyRequests), PayloadTooLarge. All that the function itself does wrong is a
+        Reply whose ``function_error`` is set.
+    """
+
+    async def invoke(self, invocation: Invocation) -> Reply: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """How to start the workers of an endpoint; equal specs may share workers.
+
+    Args:
+        endpoint: its name; the function's name too.
+        bundle: folder of a bundle, for a model endpoint.
+        task: another task than the bundle's own that its weights serve.
+        script: a user's Python file, for a script endpoint.
+        handler: ``module.function`` where neither is given, found from ``cwd``.
+        memory_mb: limit of one worker's resident memory.
+        timeout_s: limit of one invocation in seconds.
+        concurrency: workers at most; 0 turns the endpoint off.
+        env: the endpoint's own environment variables.
+        cwd: working directory and ``LAMBDA_TASK_ROOT``; default the bundle's, or the script's, folder.
+        digest: identity of the content (a bundle's digest, a script's hash), so that new content is a new spec.
+        command: full command line to start instead of our worker (another Runtime API client, such as awslambdaric).
+    """
+
+    endpoint: str
+    bundle: Path | None = None
+    task: str | None = None
+    script: Path | None = None
+    handler: str | None = None
+    memory_mb: int = 1769
+    timeout_s: float = 30.0
+    concurrency: int = 1
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    digest: str = ""
+    command: tuple[str, ...] | None = None
