@@ -1,0 +1,5 @@
+"""``python -m firstlight``, the same as the ``firstlight`` command."""
+
+from firstlight.cli import main
+
+main()

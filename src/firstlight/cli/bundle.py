@@ -1,0 +1,83 @@
+"""``firstlight bundle``: what a bundle is made of, and whether it is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstlight.cli import output, wiring
+
+
+@click.group()
+def bundle() -> None:
+    """Look into a bundle, or check its files."""
+
+
+@bundle.command()
+@click.argument("path")
+@output.json_option
+def inspect(path: str, as_json: bool) -> None:
+    """Show task, engine, source and files of the bundle at PATH (a folder, or starter:NAME)."""
+    from firstlight.runtime.bundle import Bundle
+
+    opened = Bundle.open(str(_folder(path)), verify="sizes")
+    described = _described(opened)
+    if as_json:
+        output.json_line(described)
+        return
+    for key in ("name", "task", "engine", "precision", "digest", "path"):
+        click.echo(f"{key:10} {described[key]}")
+    for key in ("source", "parity", "defaults"):
+        for name, value in described[key].items():
+            click.echo(f"{key:10} {name} = {output.encodable(output.printable(str(value)))}")
+    if opened.labels:
+        click.echo(f"{'labels':10} {output.encodable(output.printable(', '.join(opened.labels)))}")
+    click.echo(f"{'size':10} {described['bytes'] / 1e6:.1f} MB")
+    output.table(("FILE", "BYTES", "SHA-256"), _file_rows(opened.files))
+
+
+@bundle.command()
+@click.argument("path")
+@output.json_option
+def verify(path: str, as_json: bool) -> None:
+    """Compare every file of the bundle at PATH with the size and SHA-256 in its bundle.json."""
+    from firstlight.runtime.bundle import Bundle
+
+    opened = Bundle.open(str(_folder(path)), verify="hashes")
+    if as_json:
+        output.json_line(
+            {"path": opened.path, "digest": opened.digest, "files": len(opened.files), "ok": True}
+        )
+    else:
+        click.echo(f"ok: {len(opened.files)} files of {opened.name} match, digest {opened.digest}")
+
+
+def _folder(path: str) -> Path:
+    if path.startswith("starter:"):
+        return wiring.bundle_of(path, Path.cwd())
+    return Path(path)
+
+
+def _described(opened: Any) -> dict[str, Any]:
+    names = (
+        "path",
+        "name",
+        "task",
+        "engine",
+        "precision",
+        "digest",
+        "labels",
+        "defaults",
+        "source",
+        "parity",
+        "files",
+    )
+    described = {name: getattr(opened, name) for name in names}
+    described["bytes"] = sum(entry["size"] for entry in opened.files.values())
+    return described
+
+
+def _file_rows(files: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [(name, str(entry["size"]), entry["sha256"]) for name, entry in sorted(files.items())]

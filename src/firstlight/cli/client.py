@@ -1,0 +1,130 @@
+"""How the verbs reach a running server: where it is, and one Invoke call on stdlib HTTP."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from firstlight.runtime.errors import FirstlightError, Unauthorized
+
+DEFAULT_URL = "http://127.0.0.1:8400"
+NOTE = "server.json"
+"""File in a project's data folder in which a running server says where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server. The token is a secret and not part of the repr."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def find(cls, url: str | None, token: str | None, data_dir: Path, env: Mapping[str, str]) -> Server:
+        """Flag, then FIRSTLIGHT_URL and FIRSTLIGHT_TOKEN, then what the project's server noted, then the default.
+
+        A noted token goes only to the server that noted it.
+        """
+        token = token or env.get("FIRSTLIGHT_TOKEN")
+        if chosen := url or env.get("FIRSTLIGHT_URL"):
+            return cls(chosen.rstrip("/"), token)
+        note = noted(data_dir)
+        return cls(note.get("url", DEFAULT_URL), token or note.get("token"))
+
+
+def noted(data_dir: Path) -> dict[str, Any]:
+    """``url``, ``pid`` and ``token`` a server noted; nothing when it was killed and could not take its note back."""
+    try:
+        note = json.loads((data_dir / NOTE).read_text(encoding="utf-8"))
+        os.kill(int(note["pid"]), 0)
+    except PermissionError:
+        pass  # it runs, as another user
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return {}
+    kinds = {"url": str, "token": str, "pid": int}
+    return {key: note[key] for key, kind in kinds.items() if isinstance(note.get(key), kind)}
+
+
+def answer_of(server: Server, name: str, event: bytes, *, tail: bool, timeout: float) -> dict[str, Any]:
+    """One RequestResponse invocation.
+
+    Args:
+        event: JSON.
+        tail: whether to ask for the end of the log.
+        timeout: seconds without a byte from the server after which to give up.
+
+    Returns:
+        ``statusCode``, ``requestId``, ``functionError``, ``executedVersion``, ``log`` (text), ``payload`` (bytes).
+
+    Raises:
+        FirstlightError: no server there, or it refused the invocation.
+    """
+    headers = {"Content-Type": "application/json"}
+    if tail:
+        headers["X-Amz-Log-Type"] = "Tail"
+    if server.token:
+        headers["Authorization"] = f"Bearer {server.token}"
+    path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
+    status, found, body = _post(server.url, path, event, headers, timeout)
+    if status != 200:
+        raise _refusal(server, status, body)
+    log = base64.b64decode(found.get("x-amz-log-result", "")).decode("utf-8", "replace")
+    return {
+        "statusCode": status,
+        "requestId": found.get("x-amzn-requestid"),
+        "functionError": found.get("x-amz-function-error"),
+        "executedVersion": found.get("x-amz-executed-version"),
+        "log": log,
+        "payload": body,
+    }
+
+
+def _post(
+    url: str, path: str, body: bytes, headers: dict[str, str], timeout: float
+) -> tuple[int, dict[str, str], bytes]:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise FirstlightError(f"{url!r} is not the URL of a server", f"for example --url {DEFAULT_URL}")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    try:
+        connection = kind(parts.hostname, parts.port, timeout=timeout)
+        try:
+            connection.request("POST", parts.path.rstrip("/") + path, body, headers)
+            response = connection.getresponse()
+            return (
+                response.status,
+                {key.lower(): value for key, value in response.getheaders()},
+                response.read(),
+            )
+        finally:
+            connection.close()
+    except TimeoutError as error:
+        raise FirstlightError(f"{url} gave no answer within {timeout:g} s", "raise --timeout") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        hint = "start one with `firstlight serve`, or use `firstlight run`, which needs none"
+        raise FirstlightError(f"no server answers at {url} ({error})", hint) from error
+
+
+def _refusal(server: Server, status: int, body: bytes) -> FirstlightError:
+    """What a service error means, in the server's own words."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    message = str(said.get("message") or said.get("Message") or said.get("error") or f"HTTP status {status}")
+    if status in (401, 403) and not server.token:
+        return Unauthorized(message, "give the server's token with --token or FIRSTLIGHT_TOKEN")
+    hint = str(said.get("hint") or "")
+    if status in (401, 403) and "token" in message:
+        hint = "the token that was given is not this server's; `firstlight serve` prints it"
+    if status == 404 and not hint:
+        hint = "`firstlight list` shows the endpoints of the project here"
+    return FirstlightError(message, hint)

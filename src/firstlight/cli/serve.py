@@ -1,0 +1,42 @@
+"""``firstlight serve``: options of the server, checked before anything is started."""
+
+from __future__ import annotations
+
+import click
+
+from firstlight.cli import output, wiring
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, envvar="FIRSTLIGHT_HOST", help="Address to listen on."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8400,
+    show_default=True,
+    envvar="FIRSTLIGHT_PORT",
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option("--reload", is_flag=True, help="Serve changes of the project as they are saved.")
+@click.option("--stage", help="Lay the tables of [stage.NAME] over the project.")
+@click.option(
+    "--token",
+    envvar="FIRSTLIGHT_TOKEN",
+    help="Ask callers for this token (made up where --host is not local).",
+)
+@output.json_option
+def serve(host: str, port: int, reload: bool, stage: str | None, token: str | None, as_json: bool) -> None:
+    """Serve the project in this folder, or the starter endpoints where there is none, until Ctrl-C.
+
+    AWS SDKs, huggingface_hub, curl and a browser can talk to it; the page at / shows every endpoint.
+    """
+    from firstlight.cli import server
+
+    socket = server.listen(host, port)
+    with socket:
+        project = wiring.project_here(stage)
+        prepared = wiring.prepare(project, output.note)
+        token = token or server.needed_token(host)
+        server.Server(prepared, socket, host, token, reload=reload, stage=stage, as_json=as_json).run()

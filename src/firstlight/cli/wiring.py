@@ -1,0 +1,279 @@
+"""The one place where adapters are named: from a project to specs, a pool, records and an app.
+
+Everything is imported where it is used: listing endpoints needs no server, and a server no converter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstlight import project as projects
+from firstlight.cli import digests, output, resolving
+from firstlight.project import Endpoint, Project
+from firstlight.runtime.errors import (
+    BundleError,
+    EndpointNotFound,
+    FirstlightError,
+    ProjectError,
+    RecordError,
+)
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from firstlight.invoke.pool import PoolInvoker
+    from firstlight.invoke.types import WorkerSpec
+    from firstlight.runtime.records.sqlite import SqliteStore
+
+RECORDS = "records.sqlite"
+_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ", "INIT_REPORT ")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A project ready to be served.
+
+    Attributes:
+        bundles: folder of the bundle of each model endpoint.
+        specs: how to start each endpoint's workers.
+        problems: endpoints whose bundle is not whole; their invocations answer with the same error.
+    """
+
+    project: Project
+    bundles: dict[str, Path]
+    specs: dict[str, WorkerSpec]
+    problems: dict[str, FirstlightError]
+
+
+@dataclass(slots=True)
+class Keeping:
+    """What is kept of texts now; a reload may change it.
+
+    Attributes:
+        store: as in ``RecordPolicy``.
+    """
+
+    store: str
+
+
+def project_here(stage: str | None = None, env: Mapping[str, str] = os.environ) -> Project:
+    """The project of this folder or of the nearest above it; the starters where there is none."""
+    here = Path.cwd()
+    root = projects.find(here)
+    project = projects.load(root or here, stage, env)
+    if project.file is not None or project.endpoints:
+        return project
+    if stage is not None:
+        raise ProjectError(
+            f"there is no {projects.FILE} here, so no stage {stage!r}", "run it in a project's folder"
+        )
+    from firstlight import starters
+
+    return projects.with_starters(projects.load(None, env=env), starters.names())
+
+
+def endpoint_of(project: Project, name: str) -> Endpoint:
+    """The endpoint of a name.
+
+    Raises:
+        EndpointNotFound: with the nearest name in the hint, or what a script of that name lacks.
+    """
+    if name in project.endpoints:
+        return project.endpoints[name]
+    from firstlight.project.checks import close
+    from firstlight.runtime.scripts import LOOKED_FOR
+
+    hint = close(name, project.endpoints)
+    if project.root is not None and (project.root / "inference" / f"{name}.py").is_file():
+        hint = f"inference/{name}.py has nothing to call: {LOOKED_FOR}"
+    raise EndpointNotFound(f"{project.name} has no endpoint {name!r}", hint)
+
+
+def bundle_of(model: str, root: Path, task: str | None = None, precision: str | None = None) -> Path:
+    """The folder of a model's bundle, converted first where the model is not one."""
+    from firstlight.build import resolve
+
+    return resolve.resolve(model, root, task=task, precision=precision)
+
+
+def task_of(project: Project, endpoint: Endpoint) -> str | None:
+    """The task an endpoint is served for; None for scripts and for models that are not converted yet."""
+    place = _place(endpoint.model or "", project)
+    if endpoint.task or place is None:
+        return endpoint.task
+    from firstlight.runtime.bundle import Bundle
+
+    try:
+        return Bundle.open(str(place)).task
+    except FirstlightError:
+        return None
+
+
+def _place(model: str, project: Project) -> Path | None:
+    """The folder of a model that is a bundle already, broken or not."""
+    if model.startswith("starter:"):
+        from firstlight import starters
+
+        return starters.path(model.removeprefix("starter:"))
+    folder = (project.root or Path.cwd()) / model
+    return folder if model and (folder / "bundle.json").is_file() else None
+
+
+def prepare(project: Project, say: Callable[[str], None] = lambda _: None) -> Prepared:
+    """Resolve every endpoint's model and say how its workers start.
+
+    Args:
+        say: is told about work that may take a while.
+
+    Raises:
+        ProjectError: the project has no endpoints.
+        FirstlightError: a model cannot be resolved.
+    """
+    if not project.endpoints:
+        hint = "add [endpoints.NAME] with a model, or a script with a handler to inference/"
+        raise ProjectError(f"{shown(project.file)} has no endpoints", hint)
+    prepared = Prepared(project, {}, {}, {})
+    for endpoint in project.endpoints.values():
+        _add(prepared, endpoint, say)
+    return prepared
+
+
+def _add(prepared: Prepared, endpoint: Endpoint, say: Callable[[str], None]) -> None:
+    """Resolve one endpoint. A bundle that is not whole is served all the same: its worker explains what is wrong."""
+    project, name, digest = prepared.project, endpoint.name, ""
+    if endpoint.script is not None:
+        digest = digests.of_script(endpoint.script, project)
+    elif endpoint.model is not None:
+        place = _place(endpoint.model, project)
+        if place is None:
+            say(f"{name}: resolving {endpoint.model}")
+        resolve = resolving.resolve_apart if place is None else bundle_of
+        try:
+            root = project.root or Path.cwd()
+            prepared.bundles[name] = resolve(endpoint.model, root, endpoint.task, endpoint.quantize)
+            digest = _bundle_digest(prepared.bundles[name])
+        except BundleError as error:
+            if place is None:
+                raise
+            prepared.bundles[name] = place
+            prepared.problems[name] = error
+    prepared.specs[name] = _spec(endpoint, project, prepared.bundles.get(name), digest)
+
+
+def _spec(endpoint: Endpoint, project: Project, bundle: Path | None, digest: str) -> WorkerSpec:
+    from firstlight.invoke.types import WorkerSpec
+
+    return WorkerSpec(
+        endpoint=endpoint.name,
+        bundle=bundle,
+        task=endpoint.task if bundle else None,
+        script=endpoint.script,
+        memory_mb=endpoint.memory,
+        timeout_s=endpoint.timeout,
+        concurrency=endpoint.concurrency,
+        env=dict(endpoint.env),
+        cwd=project.root if endpoint.script is not None else None,
+        digest=digest,
+    )
+
+
+def _bundle_digest(folder: Path) -> str:
+    from firstlight.runtime.bundle import Bundle
+
+    return Bundle.open(str(folder), verify="sizes").digest
+
+
+def assemble(
+    prepared: Prepared, store: SqliteStore | None, policy: Keeping, token: str | None, *, open_to_others: bool
+) -> tuple[PoolInvoker, Starlette]:
+    """The pool, and the gateway over it; called on the event loop they live on.
+
+    Args:
+        store: where records go; None keeps none.
+        policy: what of the texts goes there.
+        token: what callers must send.
+        open_to_others: whether the server listens on more than the loopback address, where any Host may be meant.
+    """
+    from firstlight.gateway.app import create_app
+    from firstlight.gateway.security import LOOPBACK_HOSTS
+    from firstlight.invoke.pool import PoolInvoker
+
+    pool = PoolInvoker(prepared.specs, log_sink=_print_log)
+    invoker: Any = pool
+    if store is not None:
+        from firstlight.invoke.recording import RecordingInvoker
+
+        invoker = RecordingInvoker(pool, store, policy)
+    hosts = ("*",) if open_to_others else LOOPBACK_HOSTS
+    app = create_app(
+        prepared.project, invoker, store=store, token=token, hosts=hosts, bundles=prepared.bundles
+    )
+    return pool, app
+
+
+def _print_log(endpoint: str, request_id: str, text: str) -> None:  # noqa: ARG001 - the sink's signature
+    """What workers write goes to stderr under the endpoint's name; the platform's own lines are in ``--tail``."""
+    for line in text.splitlines():
+        if not line.startswith(_PLATFORM):
+            output.note(f"{endpoint} | {output.printable(line)}")
+
+
+def open_store(project: Project) -> tuple[SqliteStore | None, str]:
+    """The records of a project, and a sentence where something is wrong with them; a server goes on without them."""
+    from firstlight.runtime.records.sqlite import SqliteStore
+
+    path = project.data_dir / RECORDS
+    try:
+        _make_data_dir(project.data_dir)
+        store = SqliteStore(path, project.records.max_age_days, project.records.max_mb)
+    except RecordError as error:
+        return None, f"nothing will be recorded: {error.message}. {error.hint}".strip()
+    return store, store.notice
+
+
+def _make_data_dir(folder: Path) -> None:
+    """Make the folder with a .gitignore of its own, so that records never reach a repository."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".gitignore").open("x", encoding="utf-8") as ignore:
+            ignore.write("*\n")
+    except OSError:
+        return  # it is there, or cannot be written, which opening the store explains
+
+
+def shown(path: Path | str | None) -> str:
+    """A path as the user would type it."""
+    if path is None:
+        return "the project"
+    here = Path.cwd()
+    return str(Path(path).relative_to(here) if Path(path).is_relative_to(here) else path)
+
+
+def data_dir_here(env: Mapping[str, str] = os.environ) -> Path:
+    """Where a server of the project here keeps its state; a project file with mistakes still has such a place."""
+    root = projects.find(Path.cwd())
+    return projects.data_dir(root, env) if root else project_here(env=env).data_dir
+
+
+def handler_of(project: Project, endpoint: Endpoint) -> Callable[[Any, Any], Any]:
+    """The handler of an endpoint in this process, whose environment becomes that of a worker.
+
+    Raises:
+        FirstlightError: its model cannot be resolved or loaded, or its script has no handler.
+    """
+    from firstlight.runtime import entry
+
+    named = {
+        "AWS_LAMBDA_FUNCTION_NAME": endpoint.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(endpoint.memory),
+    }
+    os.environ.update({**named, **endpoint.env})
+    if endpoint.script is not None:
+        return entry.load({"FIRSTLIGHT_SCRIPT": str(endpoint.script)})
+    root = project.root or Path.cwd()
+    folder = bundle_of(endpoint.model or "", root, endpoint.task, endpoint.quantize)
+    return entry.load({"FIRSTLIGHT_BUNDLE": str(folder), "FIRSTLIGHT_TASK": endpoint.task or ""})

@@ -1,0 +1,198 @@
+"""Checks of single values of the project file: each returns the value or raises an error naming the place.
+
+A message says the type of what it found, and the value only where it cannot be a secret: numbers, names and
+choices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from firstlight.runtime import tasks
+from firstlight.runtime.errors import InvalidInput, ProjectError
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ROUTE = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+STORES = ("none", "hash", "redacted", "full")
+PRECISIONS = ("fp32", "int8", "nb8")
+RESERVED_ROUTES = (
+    *(
+        "2014-11-13",
+        "2015-03-31",
+        "2021-11-15",
+        "docs",
+        "endpoints",
+        "go",
+        "health",
+        "invocations",
+        "metrics",
+    ),
+    *("models", "openapi.json", "ping", "pipeline", "predict", "static", "v1"),
+)
+"""First parts of paths that the gateway answers itself."""
+_RESERVED_VARIABLES = ("_HANDLER", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "PYTHONPATH")
+_RESERVED_PREFIXES = ("AWS_LAMBDA_", "FIRSTLIGHT_")
+_TYPES = {
+    dict: "a table",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which file a value stands.
+
+    Attributes:
+        file: path of the file as the user would type it.
+        table: dotted name of the table; empty for the top of the file.
+    """
+
+    file: str
+    table: str = ""
+
+    def inside(self, *keys: str) -> Place:
+        """The place of a table in this one."""
+        return Place(self.file, ".".join(filter(None, (self.table, *keys))))
+
+    def error(self, key: str, problem: str, hint: str = "") -> ProjectError:
+        """A ProjectError that names file, table and key."""
+        table = f" [{self.table}]" if self.table else ""
+        return ProjectError(f"{self.file}{table}{f' {key}' if key else ''}: {problem}", hint)
+
+
+Check = Callable[[Place, str, Any], Any]
+
+
+def close(word: str, known: Iterable[str]) -> str:
+    """A hint: the known word that is nearest to ``word``, or all of them when none is near."""
+    words = sorted(known)
+    near = get_close_matches(word, words, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known: {', '.join(words)}" if words else ""
+
+
+def kind(value: object) -> str:
+    """The type of a TOML value in words."""
+    return _TYPES.get(type(value), "a date or time")
+
+
+def table(place: Place, key: str, value: Any) -> dict[str, Any]:
+    """A TOML table."""
+    if not isinstance(value, dict):
+        raise place.error(key, f"must be a table, not {kind(value)}", f"write [{place.inside(key).table}]")
+    return value
+
+
+def text(place: Place, key: str, value: Any) -> str:
+    """A string with something in it."""
+    if not isinstance(value, str):
+        raise place.error(key, f"must be a string, not {kind(value)}", "put the value in quotes")
+    if not value.strip() or "\0" in value:
+        raise place.error(key, "must not be empty", f"write a value or remove {key}")
+    return value
+
+
+def name(place: Place, key: str, value: Any) -> str:
+    """A name Lambda would take for a function."""
+    word = text(place, key, value)
+    if not NAME.fullmatch(word):
+        raise place.error(key, f"{word[:80]!r} cannot be a name", "use 1 to 64 letters, digits, - and _")
+    return word
+
+
+def choice(*choices: str) -> Check:
+    """One of a few words."""
+
+    def check(place: Place, key: str, value: Any) -> str:
+        word = text(place, key, value)
+        if word not in choices:
+            raise place.error(key, f"{word[:40]!r} is not one of {', '.join(choices)}", close(word, choices))
+        return word
+
+    return check
+
+
+def number(low: float, high: float, unit: str, *, whole: bool = False) -> Check:
+    """A number between two bounds, both allowed."""
+
+    def check(place: Place, key: str, value: Any) -> float:
+        wanted = "a whole number" if whole else "a number"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            found = repr(value) if isinstance(value, float) else kind(value)
+            raise place.error(
+                key, f"must be {wanted} of {unit}, not {found}", f"for example {key} = {high:.7g}"
+            )
+        if not low <= value <= high:
+            raise place.error(key, f"must be from {low:g} to {high:.7g} {unit}, not {value}", "")
+        return value if whole else float(value)
+
+    return check
+
+
+def route(place: Place, key: str, value: Any) -> str:
+    """A path the gateway does not answer itself."""
+    path = text(place, key, value)
+    if not _ROUTE.fullmatch(path):
+        raise place.error(key, f"{path[:80]!r} cannot be a path", 'write it as in route = "/qa"')
+    if path.split("/")[1] in RESERVED_ROUTES:
+        raise place.error(key, f"{path[:80]!r} is a path of the server itself", "choose another path")
+    return path
+
+
+def task(place: Place, key: str, value: Any) -> str:
+    """A Hugging Face pipeline tag, or another name of one, that there is a task for."""
+    word = text(place, key, value)
+    try:
+        tasks.canonical(word)
+    except InvalidInput as error:
+        raise place.error(key, f"there is no task {word[:40]!r}", close(word, tasks.names())) from error
+    return word
+
+
+def environment(place: Place, key: str, value: Any) -> dict[str, str]:
+    """Variable names and strings; the values are never part of a message."""
+    inner = place.inside(key)
+    for variable, content in table(place, key, value).items():
+        if not _VARIABLE.fullmatch(variable):
+            raise inner.error(repr(variable), "cannot be the name of an environment variable")
+        if variable in _RESERVED_VARIABLES or variable.startswith(_RESERVED_PREFIXES):
+            raise inner.error(variable, "is set by the runtime", "choose another name")
+        if not isinstance(content, str) or "\0" in content:
+            raise inner.error(variable, f"must be a string, not {kind(content)}", "put the value in quotes")
+    return dict(value)
+
+
+def keys(place: Place, given: Mapping[str, Any], checks: Mapping[str, Check]) -> dict[str, Any]:
+    """The checked values of a table, in which every key must be known."""
+    for key in given:
+        if key not in checks:
+            raise place.error(repr(key)[1:-1], "is not a setting", close(key, checks))
+    return {key: checks[key](place, key, value) for key, value in given.items()}
+
+
+ENDPOINT: dict[str, Check] = {
+    "model": text,
+    "script": text,
+    "task": task,
+    "quantize": choice(*PRECISIONS),
+    "memory": number(128, 10240, "MB", whole=True),
+    "timeout": number(0.1, 900, "seconds"),
+    "concurrency": number(1, 1000, "workers", whole=True),
+    "route": route,
+    "env": environment,
+}
+RECORDS: dict[str, Check] = {
+    "store": choice(*STORES),
+    "max_age_days": number(0.01, 3650, "days"),
+    "max_mb": number(1, 1_000_000, "MB"),
+}

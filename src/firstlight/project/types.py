@@ -1,0 +1,86 @@
+"""What a project is once it has been read: frozen values that nothing later changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_MEMORY = 1769
+"""MB; the size at which Lambda gives a function one whole vCPU."""
+DEFAULT_TIMEOUT = 30.0
+"""Seconds; just above the 29 s after which an API Gateway stops waiting."""
+
+
+def default_concurrency() -> int:
+    """Workers an endpoint may have at once on this machine: one a CPU, at most four."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), 4)
+    return min(os.cpu_count() or 1, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One thing a project serves: a function on AWS, a pool of workers here.
+
+    Exactly one of ``model`` and ``script`` is set.
+
+    Attributes:
+        name: 1 to 64 of ``A-Z a-z 0-9 - _``, as Lambda asks of function names.
+        model: what ``build.resolve`` takes: ``starter:qa``, ``hf:owner/name@revision``, a folder, a bundle.
+        script: absolute path of a Python file with a handler.
+        task: Hugging Face pipeline tag; None when the model says it.
+        quantize: precision asked for; None leaves the choice to the conversion.
+        memory: MB, 128 to 10240.
+        timeout: seconds an invocation may take, 0.1 to 900.
+        concurrency: workers at once; invocations beyond that wait.
+        route: an extra HTTP path, such as ``/qa``.
+        env: environment variables of the workers; may hold secrets, so it is left out of the repr.
+    """
+
+    name: str
+    model: str | None = None
+    script: Path | None = None
+    task: str | None = None
+    quantize: str | None = None
+    memory: int = DEFAULT_MEMORY
+    timeout: float = DEFAULT_TIMEOUT
+    concurrency: int = field(default_factory=default_concurrency)
+    route: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPolicy:
+    """What is kept of an invocation, and for how long.
+
+    Attributes:
+        store: text of inputs and outputs: ``none``, ``hash`` (SHA-256), ``redacted`` or ``full``.
+        max_age_days: records older than this are deleted.
+        max_mb: the oldest records are deleted beyond this size.
+    """
+
+    store: str = "none"
+    max_age_days: float = 30.0
+    max_mb: float = 256.0
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project file and what was found beside it.
+
+    Attributes:
+        root: folder of the project; None when no folder is (the starters are served then).
+        file: the project file that was read; None when there is none.
+        stage: the stage whose tables were laid over the file.
+        data_dir: where records and other state of a running server go.
+    """
+
+    name: str
+    root: Path | None
+    stage: str | None
+    endpoints: Mapping[str, Endpoint]
+    records: RecordPolicy
+    data_dir: Path
+    file: Path | None = None
