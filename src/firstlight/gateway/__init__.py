@@ -1,0 +1,1 @@
+"""The HTTP edge: one file per wire format, each translating to an Invocation and back."""

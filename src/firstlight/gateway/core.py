@@ -1,0 +1,115 @@
+"""The gateway itself: the project's endpoints, the invoker that carries their invocations, and what was counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from firstlight.gateway.asgi import HeaderList, header_text
+from firstlight.gateway.catalogue import Catalogue
+from firstlight.gateway.metrics import Metrics
+from firstlight.invoke.types import Invocation, Invoker, Reply, Report
+from firstlight.project import Project
+from firstlight.runtime.errors import FirstlightError
+from firstlight.runtime.types import Store
+
+
+class Gateway:
+    """What every wire is given.
+
+    Args:
+        project: the project whose endpoints are served.
+        invoker: what carries an invocation to its worker.
+        store: the records, for the pages that show them; None when nothing keeps any.
+        guarded: whether callers have to send a token, so that the pages can say how.
+        bundles: folder of the bundle of each model endpoint, by endpoint name.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        invoker: Invoker,
+        store: Store | None = None,
+        guarded: bool = False,
+        bundles: Mapping[str, Path] | None = None,
+    ) -> None:
+        self.project = project
+        self.invoker = invoker
+        self.store = store
+        self.guarded = guarded
+        self.metrics = Metrics()
+        self.catalogue = Catalogue(project, bundles or {})
+
+    def replace(self, project: Project, bundles: Mapping[str, Path] | None = None) -> None:
+        """Serve a changed project from now on (the invoker knows it already); what was counted stays."""
+        self.project, self.catalogue = project, Catalogue(project, bundles or {})
+
+    async def invoke(self, invocation: Invocation) -> Reply:
+        """Carry one invocation and count it.
+
+        Raises:
+            EndpointNotFound, TooManyRequests, PayloadTooLarge: from the invoker.
+        """
+        endpoint = invocation.endpoint
+        start = perf_counter()
+        self.metrics.started(endpoint)
+        outcome, report = "cancelled", None
+        counted = True
+        try:
+            reply = await self.invoker.invoke(invocation)
+            outcome, report = reply.outcome, reply.report
+            if reply.stream is not None:
+                reply.stream = self._counted(reply, reply.stream, endpoint, start)
+                counted = False
+        except FirstlightError as error:
+            outcome = error.code
+            raise
+        finally:
+            if counted:
+                self.metrics.ended(endpoint, outcome, perf_counter() - start, report)
+        return reply
+
+    async def _counted(
+        self, reply: Reply, stream: AsyncIterator[bytes], endpoint: str, start: float
+    ) -> AsyncIterator[bytes]:
+        """The stream of a reply, counted as one invocation when it ends."""
+        try:
+            async for piece in stream:
+                yield piece
+        finally:
+            self.metrics.ended(endpoint, reply.outcome, perf_counter() - start, reply.report)
+
+    def pools(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the invoker says of its pools, by endpoint; empty for an invoker that has none."""
+        status = getattr(self.invoker, "status", None)
+        pools: Mapping[str, Mapping[str, Any]] = status() if status is not None else {}
+        return pools
+
+    def awake(self, endpoint: str) -> bool:
+        """Whether a worker of the endpoint is running, so that an invocation needs no cold start."""
+        pool = self.pools().get(endpoint, {})
+        return bool(pool.get("idle", 0) or pool.get("busy", 0))
+
+
+def timing_headers(report: Report) -> HeaderList:
+    """The figures of an invocation as ``Server-Timing``, which browsers show and pages may read, and its warnings.
+
+    Entries, in milliseconds: ``queue`` (a cold start included), ``init``, ``total`` and the worker's own
+    ``preprocess``, ``engine``, ``postprocess``, ...; ``cold`` or ``warm`` without a figure.
+    """
+    parts = ["cold" if report.cold else "warm", f"queue;dur={report.queue_ms:.2f}"]
+    if report.init_ms is not None:
+        parts.append(f"init;dur={report.init_ms:.2f}")
+    parts.append(f"total;dur={report.duration_ms:.2f}")
+    for name, value in report.timings.items():
+        if name.isidentifier() and name.isascii():
+            parts.append(f"{name};dur={value:.2f}")
+    headers = [(b"server-timing", ", ".join(parts).encode("ascii"))]
+    if report.warnings:
+        headers.append(
+            (b"x-firstlight-warnings", header_text(json.dumps([text[:300] for text in report.warnings[:20]])))
+        )
+    return headers
