@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from serving import Server, write_project
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(write_project(tmp_path_factory.mktemp("clients"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that asks for the token ``s3cret``."""
+    with Server(write_project(tmp_path_factory.mktemp("guarded")), "--token", "s3cret") as running:
+        yield running

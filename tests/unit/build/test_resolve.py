@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from firstlight import starters
+from firstlight.build.convert import encoder
+from firstlight.build.resolve import resolve
+from firstlight.runtime.bundle import Bundle
+from firstlight.runtime.errors import ConversionError, EndpointNotFound, NotSupported, ProjectError
+
+
+def test_a_starter_is_its_folder(tmp_path: Path) -> None:
+    assert resolve("starter:sentiment", tmp_path) == starters.path("sentiment")
+    with pytest.raises(EndpointNotFound, match="nonsense"):
+        resolve("starter:nonsense", tmp_path)
+
+
+def test_a_model_folder_is_converted_once(model_folder: Path, cache: Path) -> None:
+    first = resolve("./model", model_folder.parent)
+    assert first.parent == cache
+    stamp = (first / "bundle.json").stat()
+    assert resolve(str(model_folder), Path("/")) == first
+    assert (first / "bundle.json").stat() == stamp
+    assert Bundle.open(str(first), verify="hashes").precision == "fp32"
+
+
+def test_a_changed_model_is_another_bundle(model_folder: Path, cache: Path) -> None:
+    first = resolve("model", model_folder.parent)
+    config = json.loads((model_folder / "config.json").read_text())
+    (model_folder / "config.json").write_text(
+        json.dumps(config | {"problem_type": "multi_label_classification"})
+    )
+    second = resolve("model", model_folder.parent)
+    weights = model_folder / "model.safetensors"
+    os.utime(weights, ns=(0, 0))
+    assert len({first, second, resolve("model", model_folder.parent)}) == 3
+
+
+def test_precision_is_another_bundle(model_folder: Path, cache: Path) -> None:
+    assert Bundle.open(str(resolve("model", model_folder.parent, precision="nb8"))).precision == "nb8"
+    with pytest.raises(ConversionError, match="int3"):
+        resolve("model", model_folder.parent, precision="int3")
+
+
+def test_a_failed_conversion_leaves_nothing(model_folder: Path, cache: Path) -> None:
+    (model_folder / "tokenizer.json").unlink()
+    with pytest.raises(ConversionError):
+        resolve("model", model_folder.parent)
+    assert list(cache.iterdir()) == []
+
+
+def test_what_a_killed_conversion_left_is_removed_after_a_day(model_folder: Path, cache: Path) -> None:
+    old, running = cache / ".0123abcd-old", cache / ".0123abcd-running"
+    for folder in (old, running):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    resolve("model", model_folder.parent)
+    assert not old.exists()
+    assert running.exists()
+
+
+def test_a_damaged_bundle_is_made_again(model_folder: Path, cache: Path) -> None:
+    place = resolve("model", model_folder.parent)
+    (place / encoder.GRAPH).write_bytes(b"cut")
+    assert resolve("model", model_folder.parent) == place
+    Bundle.open(str(place), verify="hashes")
+
+
+def test_two_at_once_agree(model_folder: Path, cache: Path) -> None:
+    together = Barrier(4)
+
+    def one() -> Path:
+        together.wait(timeout=30)
+        return resolve("model", model_folder.parent)
+
+    with ThreadPoolExecutor(4) as threads:
+        places = {future.result() for future in [threads.submit(one) for _ in range(4)]}
+    (place,) = places
+    Bundle.open(str(place), verify="hashes")
+    assert list(cache.iterdir()) == [place]
+
+
+def test_a_bundle_folder_is_itself(model_folder: Path, tmp_path: Path) -> None:
+    bundle = encoder.convert(model_folder, tmp_path / "bundle")
+    assert resolve("bundle", tmp_path) == bundle
+    assert resolve("bundle", tmp_path, task="sentiment-analysis") == bundle
+    with pytest.raises(ProjectError, match="cannot become int8"):
+        resolve("bundle", tmp_path, precision="int8")
+    with pytest.raises(ProjectError, match="not for fill-mask"):
+        resolve("bundle", tmp_path, task="fill-mask")
+    with pytest.raises(ProjectError, match="no task"):
+        resolve("bundle", tmp_path, task="mind-reading")
+
+
+def test_the_same_weights_serve_another_task(tmp_path: Path, cache: Path) -> None:
+    place = resolve("starter:embeddings", tmp_path, task="sentence-similarity")
+    bundle, starter = Bundle.open(str(place), verify="hashes"), Bundle.open(str(starters.path("embeddings")))
+    assert (bundle.task, starter.task) == ("sentence-similarity", "feature-extraction")
+    assert bundle.files == starter.files
+    assert resolve("starter:embeddings", tmp_path, task="sentence-similarity") == place
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "said"),
+    [
+        ("hf:owner/name@main", NotSupported, "hub"),
+        ("owner/name", NotSupported, "hub"),
+        ("./nowhere", ProjectError, "no model at"),
+        ("empty", ProjectError, "neither a model folder nor a bundle"),
+        ("graph.onnx", NotSupported, "an ONNX file"),
+    ],
+)
+def test_what_is_not_a_model_is_said(tmp_path: Path, model: str, error: type[Exception], said: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "graph.onnx").write_bytes(b"")
+    with pytest.raises(error, match=said):
+        resolve(model, tmp_path)

@@ -1,0 +1,63 @@
+"""Notes of a worker: whatever it sends, the pool goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight.invoke.jobs import Job, parse_notes
+from firstlight.invoke.types import Invocation
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.binary())
+def test_any_bytes(notes: bytes) -> None:
+    parse_notes(notes)
+
+
+@given(anything, anything)
+def test_any_json(timings: object, warnings: object) -> None:
+    figures, texts = parse_notes(json.dumps({"timings": timings, "warnings": warnings}).encode())
+    assert all(isinstance(name, str) and math.isfinite(ms) for name, ms in figures.items())
+    assert all(isinstance(text, str) for text in texts)
+
+
+@pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"timings":' * 50_000])
+def test_deep_nesting(deep: bytes) -> None:
+    assert parse_notes(deep) == ({}, [])
+
+
+@given(st.dictionaries(st.text(), st.floats(0, 1e6)), st.lists(st.text()))
+def test_what_was_sent_arrives(timings: dict[str, float], warnings: list[str]) -> None:
+    assert parse_notes(json.dumps({"timings": timings, "warnings": warnings}).encode()) == (timings, warnings)
+
+
+async def test_the_report_of_a_job() -> None:
+    job = Job(Invocation("f", b""), asyncio.get_running_loop().create_future())
+    job.note(b'{"timings":{"load":5}}')
+    job.note(b'{"timings":{"engine":2},"warnings":["cut"]}')
+    job.queued_at, job.started_at = 10.0, 10.5
+    report = job.measure(10.75, 128, 64, 400.0)
+    assert (report.queue_ms, report.duration_ms, report.billed_ms) == (500.0, 250.0, 650)
+    assert report.cold
+    assert report.timings == {"load": 5.0, "engine": 2.0}
+    assert report.warnings == ["cut"]
+    job.deliver()
+    assert (await job.waiter).report is report
+
+
+async def test_a_caller_that_is_gone_gets_nothing() -> None:
+    job = Job(Invocation("f", b""), asyncio.get_running_loop().create_future())
+    job.waiter.cancel()
+    job.deliver()
+    job.refuse(ValueError())
+    assert job.waiter.cancelled()
