@@ -7,7 +7,6 @@ conversion, so that a changed model, task or precision gives another folder and 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -15,7 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from firstlight.build.bundle import link_or_copy
 from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.errors import BundleError, InvalidInput, NotSupported, ProjectError
 
@@ -26,11 +24,6 @@ _SMALL_FILES = (
     "config.json", "tokenizer.json", "tokenizer_config.json", "sentence_bert_config.json", "modules.json",
     "1_Pooling/config.json", "README.md",
 )  # fmt: skip
-_SAME_WEIGHTS = (
-    {"text-classification", "zero-shot-classification"},
-    {"feature-extraction", "sentence-similarity", "zero-shot-classification", "summarization"},
-    {"summarization", "translation", "text2text-generation"},
-)
 _STARTER = "starter:"
 _ABANDONED_S = 86_400
 _LATER = {".onnx": "an ONNX file", ".gguf": "a GGUF file"}
@@ -92,29 +85,20 @@ def _nothing_there(model: str, folder: Path) -> ProjectError | NotSupported:
 
 
 def _served_for(folder: Path, task: str | None, precision: str | None) -> Path:
-    """A bundle as it is, or a copy of it (its files are linked) that names another task of the same weights."""
+    """A bundle whose weights serve the task; which of their tasks a worker answers is said when it is started."""
     bundle = Bundle.open(str(folder), verify="sizes")
     if precision not in (None, bundle.precision):
         hint = "leave quantize out, or give the model folder the bundle was made from"
         raise ProjectError(f"the bundle {folder} is {bundle.precision} and cannot become {precision}", hint)
-    if task in (None, bundle.task):
-        return folder
-    if not any({task, bundle.task} <= group for group in _SAME_WEIGHTS):
+    from firstlight.runtime import tasks
+
+    try:
+        tasks.choose(task, bundle)
+    except InvalidInput as error:
         raise ProjectError(
-            f"the bundle {folder} is made for {bundle.task}, not for {task}", "leave the task out"
-        )
-
-    def fill(out: Path) -> None:
-        for name in bundle.files:
-            place = out / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(Path(bundle.file(name)), place)
-        manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-        manifest["task"] = task
-        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        (out / "bundle.json").write_text(text, encoding="utf-8")
-
-    return _kept(_digest("task", bundle.digest, str(task)), fill)
+            f"the bundle {folder} is made for {bundle.task}, not for {task}", error.hint
+        ) from None
+    return folder
 
 
 def _converted(folder: Path, task: str | None, precision: str) -> Path:

@@ -13,6 +13,7 @@ from firstlight.build.convert import encoder
 from firstlight.build.resolve import resolve
 from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.errors import ConversionError, EndpointNotFound, NotSupported, ProjectError
+from firstlight.runtime.model import Model
 
 
 def test_a_starter_is_its_folder(tmp_path: Path) -> None:
@@ -98,12 +99,16 @@ def test_a_bundle_folder_is_itself(model_folder: Path, tmp_path: Path) -> None:
         resolve("bundle", tmp_path, task="mind-reading")
 
 
-def test_the_same_weights_serve_another_task(tmp_path: Path, cache: Path) -> None:
+def test_the_same_weights_serve_another_task(tmp_path: Path) -> None:
     place = resolve("starter:embeddings", tmp_path, task="sentence-similarity")
-    bundle, starter = Bundle.open(str(place), verify="hashes"), Bundle.open(str(starters.path("embeddings")))
-    assert (bundle.task, starter.task) == ("sentence-similarity", "feature-extraction")
-    assert bundle.files == starter.files
-    assert resolve("starter:embeddings", tmp_path, task="sentence-similarity") == place
+    assert place == starters.path("embeddings")
+    assert Bundle.open(str(place)).task == "feature-extraction"
+    assert Model.load(place, task="sentence-similarity").task.name == "sentence-similarity"
+
+
+def test_a_task_that_the_weights_do_not_serve_is_refused_before_a_worker_starts(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="made for translation, not for summarization"):
+        resolve("starter:translate-en2fr", tmp_path, task="summarization")
 
 
 @pytest.mark.parametrize(
