@@ -75,29 +75,33 @@ class Job:
         return report
 
     def note(self, notes: bytes) -> None:
-        """Add what a worker says about itself: ``{"timings": {name: ms}, "warnings": [text]}``; nonsense is ignored."""
-        timings, warnings = parse_notes(notes)
-        self.reply.report.timings.update(timings)
-        self.reply.report.warnings.extend(warnings)
+        """Add what a worker says about itself: timings (ms), counts and warnings; nonsense is ignored."""
+        timings, counts, warnings = parse_notes(notes)
+        report = self.reply.report
+        report.timings.update(timings)
+        report.counts.update(counts)
+        report.warnings.extend(warnings)
 
 
-def parse_notes(notes: bytes) -> tuple[dict[str, float], list[str]]:
-    """Timings (milliseconds by name) and warnings out of a ``Firstlight-Notes`` header.
+def parse_notes(notes: bytes) -> tuple[dict[str, float], dict[str, int], list[str]]:
+    """Timings (milliseconds by name), counts and warnings out of a ``Firstlight-Notes`` header.
 
     Any worker may send any bytes here, so all that does not fit is left out.
     """
     if not notes:
-        return {}, []
+        return {}, {}, []
     try:
         said = json.loads(notes)
     except (ValueError, RecursionError):
-        return {}, []
+        return {}, {}, []
     if not isinstance(said, dict):
-        return {}, []
-    timings, warnings = said.get("timings"), said.get("warnings")
+        return {}, {}, []
+    timings, counts, warnings = said.get("timings"), said.get("counts"), said.get("warnings")
     figures = timings.items() if isinstance(timings, dict) else ()
+    numbers = counts.items() if isinstance(counts, dict) else ()
     texts = warnings if isinstance(warnings, list) else ()
     return (
         {name: float(ms) for name, ms in figures if isinstance(ms, int | float) and math.isfinite(ms)},
+        {name: number for name, number in numbers if type(number) is int},
         [text for text in texts if isinstance(text, str)],
     )

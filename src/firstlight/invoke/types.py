@@ -92,7 +92,8 @@ class Report:
     """What one invocation cost, as in Lambda's REPORT line. Times in milliseconds, memory in MB.
 
     ``queue_ms`` is the time before a worker took it, a cold start included; ``init_ms`` is None for a warm worker.
-    ``timings`` are the worker's own notes (``preprocess``, ``engine``, ...; ``load`` and ``import`` when it was cold).
+    ``timings`` are the worker's own notes (``preprocess``, ``engine``, ...; ``load`` and ``import`` when it was cold),
+    and so are ``counts`` (``prompt_tokens``, ``generated_tokens``).
     """
 
     duration_ms: float = 0.0
@@ -103,6 +104,7 @@ class Report:
     queue_ms: float = 0.0
     cold: bool = False
     timings: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 

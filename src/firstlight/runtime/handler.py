@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from firstlight.runtime import notes, request, triggers
+from firstlight.runtime import notes, request, streaming, triggers
 from firstlight.runtime.errors import FirstlightError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from firstlight.runtime.types import JSON
@@ -17,11 +16,11 @@ class ModelHandler:
     """Answers every event in the shape of its trigger.
 
     Args:
-        model: ``model(inputs, parameters)``, with ``task=`` where a request names one; its ``settle()``, if it has
-            one, is called at most once.
+        model: ``model(inputs, parameters)``, with ``task=`` where a request names one; ``model.stream`` of the same
+            arguments where a request wants events; its ``settle()``, if it has one, is called at most once.
     """
 
-    def __init__(self, model: Callable[..., Any]) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
         self._settled = False
 
@@ -39,6 +38,9 @@ class ModelHandler:
         try:
             asked = request.read(shape.payload())
             other = {"task": asked.task} if asked.task else {}
+            if asked.stream or shape.wants_stream():
+                events = self.model.stream(asked.inputs, asked.parameters, **other)
+                return shape.reply_stream(streaming.Events(events))
             return shape.reply(asked.answer(self.model(asked.inputs, asked.parameters, **other)))
         except FirstlightError as error:
             return shape.fail(error)
@@ -51,6 +53,6 @@ class ModelHandler:
             settle()
 
 
-def make(model: Callable[..., Any]) -> ModelHandler:
+def make(model: Any) -> ModelHandler:
     """The handler of a model."""
     return ModelHandler(model)

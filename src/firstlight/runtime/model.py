@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 
-from firstlight.runtime import engines, notes, tasks, tokenizers
+from firstlight.runtime import deadline, engines, notes, tasks, tokenizers
 from firstlight.runtime.bundle import Bundle
+from firstlight.runtime.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
     from typing import Any
 
     from firstlight.runtime.types import JSON
@@ -75,6 +77,27 @@ class Model:
             answers.append(answer)
         return answers[0] if single else answers
 
+    def stream(
+        self, inputs: JSON, parameters: dict[str, Any] | None = None, task: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Answer one input piece by piece, by the events of ``runtime.types.GeneratingTask``.
+
+        Closing the iterator ends the engine's work.
+
+        Raises:
+            InvalidInput: naming the field that is wrong; a list of inputs; a task that answers at once.
+            EngineError: the engine refuses the run.
+        """
+        start = perf_counter_ns()
+        doing = self.task if task is None else self._other(task)
+        if not hasattr(doing, "stream"):
+            raise InvalidInput(f"{doing.name} answers at once and does not stream", 'leave "stream" out')
+        items, single, checked = doing.check(inputs, parameters or {})
+        if not single:
+            raise InvalidInput("a list of inputs is answered together and does not stream", "send one input")
+        yield from doing.stream(self.engine, items[0], checked, deadline.current())
+        notes.since("engine", start)
+
     def settle(self) -> None:
         """Use idle time to become faster; called between invocations."""
         self.engine.settle()
@@ -86,6 +109,11 @@ class Model:
         return self._others[chosen]
 
     def _answer(self, task: Any, item: Any, parameters: dict[str, Any], start: int) -> tuple[JSON, int]:
+        if hasattr(task, "stream"):
+            events = list(task.stream(self.engine, item, parameters, deadline.current()))
+            start = notes.since("engine", start)
+            answer = task.answer(item, events, parameters)
+            return answer, notes.since("postprocess", start)
         prepared = task.preprocess(item, parameters)
         start = notes.since("preprocess", start)
         known, run = self.engine.inputs, self.engine.run

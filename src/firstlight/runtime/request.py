@@ -13,7 +13,7 @@ _PAIR = ("question", "context")
 _FLAGS = ("normalize", "truncate", "truncation_direction", "prompt_name")
 """Parameters that Hugging Face's feature-extraction clients send beside the inputs."""
 
-_KNOWN = (*TEXT_KEYS, "task", "parameters", "options", "instances", *_FLAGS)
+_KNOWN = (*TEXT_KEYS, "task", "parameters", "options", "instances", "stream", *_FLAGS)
 _EXAMPLE = 'send {"inputs": ..., "parameters": {...}}'
 
 
@@ -25,17 +25,24 @@ class Request:
         parameters: by name; empty when none were sent.
         task: another task than the model's own that its weights serve too; None for its own.
         instances: whether it came as Vertex AI sends it.
+        stream: whether the answer is wanted piece by piece.
     """
 
-    __slots__ = ("inputs", "instances", "parameters", "task")
+    __slots__ = ("inputs", "instances", "parameters", "stream", "task")
 
     def __init__(
-        self, inputs: Any, parameters: dict[str, Any], task: str | None = None, instances: bool = False
+        self,
+        inputs: Any,
+        parameters: dict[str, Any],
+        task: str | None = None,
+        instances: bool = False,
+        stream: bool = False,
     ) -> None:
         self.inputs = inputs
         self.parameters = parameters
         self.task = task
         self.instances = instances
+        self.stream = stream
 
     def answer(self, result: Any) -> Any:
         """The result as whoever sent this request reads it."""
@@ -63,9 +70,14 @@ def read(payload: Any) -> Request:
     task = payload.get("task")
     if task is not None and not isinstance(task, str):
         raise InvalidInput(f'"task" must be a string, not {_kind(task)}', _EXAMPLE)
+    stream = _stream(payload)
     if "instances" not in payload:
-        return Request(_inputs(payload), parameters, task)
+        return Request(_inputs(payload), parameters, task, stream=stream)
     instances = payload["instances"]
+    if stream:
+        raise InvalidInput(
+            '"instances" are answered together and do not stream', 'send "inputs" with "stream"'
+        )
     if any(key in payload for key in TEXT_KEYS):
         raise InvalidInput(
             '"instances" stands alone beside "parameters"', 'send "inputs" or "instances", not both'
@@ -75,6 +87,13 @@ def read(payload: Any) -> Request:
             f'"instances" must be a list, not {_kind(instances)}', 'send {"instances": ["..."]}'
         )
     return Request([_instance(instance) for instance in instances], parameters, task, instances=True)
+
+
+def _stream(payload: dict[str, Any]) -> bool:
+    stream = payload.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidInput(f'"stream" must be true or false, not {_kind(stream)}', _EXAMPLE)
+    return stream is True
 
 
 def _inputs(payload: dict[str, Any]) -> Any:

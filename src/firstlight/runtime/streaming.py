@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import Any
 
+EVENTS = "text/event-stream"
 HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
 PLAIN = "application/octet-stream"
 _END_OF_PRELUDE = bytes(8)
@@ -25,10 +26,40 @@ _END_OF_PRELUDE = bytes(8)
 def stream(result: Any) -> tuple[str, Generator[bytes]] | None:
     """Content type and pieces of a result that is to be streamed, None for any other result."""
     if _is_iterator(result):
-        return PLAIN, _pieces(result)
+        return getattr(result, "content_type", PLAIN), _pieces(result)
     if isinstance(result, dict) and "statusCode" in result and _is_iterator(result.get("body")):
         return HTTP_INTEGRATION, _with_prelude(result)
     return None
+
+
+class Events:
+    """Server-Sent Events, one ``data:`` line for each event (WHATWG HTML, "Server-sent events").
+
+    The first event is made at once: what fails until then fails here, and is no broken stream.
+
+    Args:
+        events: what JSON can carry. Closing this closes it.
+    """
+
+    content_type = EVENTS
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self._events = events
+        self._first: list[Any] = [next(events)]
+
+    def __iter__(self) -> Events:
+        return self
+
+    def __next__(self) -> bytes:
+        event = self._first.pop() if self._first else next(self._events)
+        return f"data:{jsons.dumps(event)}\n\n".encode()
+
+    def close(self) -> None:
+        """End the work behind the events at once."""
+        self._first.clear()
+        close = getattr(self._events, "close", None)
+        if close is not None:
+            close()
 
 
 def _is_iterator(value: object) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PINGS = ("aws.events", "aws.scheduler", "serverless-plugin-warmup")
-_FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
+_FORM, _JSON, _EVENTS = "application/x-www-form-urlencoded", "application/json", "text/event-stream"
 
 
 class Plain:
@@ -48,6 +48,14 @@ class Plain:
     def reply(self, result: Any) -> Any:
         """The answer that carries a result."""
         return result
+
+    def reply_stream(self, pieces: Any) -> Any:
+        """The answer that carries pieces as they are made."""
+        return pieces
+
+    def wants_stream(self) -> bool:
+        """Whether whoever sent this reads Server-Sent Events and nothing else."""
+        return False
 
     def reply_raw(self, body: bytes, content_type: str) -> Any:
         """The answer that carries bytes: parsed when they are JSON, text when they are text."""
@@ -117,6 +125,15 @@ class Http(Plain):
     def reply(self, result: Any) -> Any:
         """Status 200 and the result as JSON text; warnings go into a header."""
         return self._response(200, jsons.dumps(result, ascii_only=False), _JSON)
+
+    def reply_stream(self, pieces: Any) -> Any:
+        """Status 200 and the pieces, after a prelude (``runtime.streaming``)."""
+        headers = {"content-type": pieces.content_type, "cache-control": "no-cache"}
+        return {"statusCode": 200, "headers": headers, "body": pieces}
+
+    def wants_stream(self) -> bool:
+        """By the Accept header, as a browser's EventSource sends it."""
+        return self._headers.get("accept", "").strip().lower() == _EVENTS
 
     def reply_raw(self, body: bytes, content_type: str) -> Any:
         """Status 200 and the bytes, as base64 where they are not text."""
@@ -201,6 +218,8 @@ def _from_query(query: Mapping[str, str]) -> dict[str, Any]:
     """A request from names and texts: what a text key names is the inputs, the rest are parameters."""
     request: dict[str, Any] = {name: text for name, text in query.items() if name in TEXT_KEYS}
     parameters = {name: _value(text) for name, text in query.items() if name not in TEXT_KEYS}
+    if "stream" in parameters:
+        request["stream"] = parameters.pop("stream")
     return {**request, "parameters": parameters} if parameters else request
 
 

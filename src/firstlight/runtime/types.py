@@ -6,7 +6,11 @@ Modules on the path to the first answer import this one under ``TYPE_CHECKING`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from firstlight.runtime.deadline import Deadline
+    from firstlight.runtime.generation.wishes import Hypothesis, Sampling, Search, Token
 
 JSON = Any
 """What ``json.loads`` returns."""
@@ -114,11 +118,101 @@ class TensorEngine(Protocol):
 
 
 class TokenEngine(Protocol):
-    """A library that generates tokens."""
+    """A decoder-only language model with its vocabulary (``llama``, ``ctranslate2``, ``echo``).
 
-    def generate(
-        self, prompt: Sequence[int], parameters: Mapping[str, Any], deadline: float
-    ) -> Iterator[int]: ...
+    Attributes:
+        context: tokens that prompt and answer may have together.
+        template: the chat template the weights came with, in Jinja; empty when there is none.
+        special: texts of the special tokens by their names in chat templates (``bos_token``, ``eos_token``, ...).
+    """
+
+    context: int
+    template: str
+    special: Mapping[str, str]
+
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """The tokens of a prompt.
+
+        Args:
+            special: add the tokens a prompt begins with (BOS). Without it none is added, and special tokens that are
+                written in the text are read as such: what a chat template has rendered.
+        """
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for: part of a character, perhaps; nothing for a special token."""
+
+    def ends(self, token: int) -> bool:
+        """Whether a token ends an answer."""
+
+    def generate(self, prompt: Sequence[int], sampling: Sampling, deadline: Deadline) -> Iterator[Token]:
+        """Each token when it is known, an end token as the last one.
+
+        Ends after an end token, after ``sampling.max_tokens``, when the context is full, and when the deadline has
+        passed (while the prompt is read too, then without a token). Closing the iterator ends the work at once.
+
+        Raises:
+            InvalidInput: the prompt is longer than the context, or the grammar is none.
+            EngineError: the library refuses.
+        """
+
+
+class SequenceEngine(Protocol):
+    """An encoder-decoder model (``ctranslate2``, ``onnx-seq2seq``).
+
+    Attributes:
+        units: what it speaks, ``ids`` or ``tokens``.
+    """
+
+    units: str
+
+    def search(
+        self, source: Sequence[Any], prefix: Sequence[Any], search: Search, deadline: Deadline
+    ) -> list[Hypothesis]:
+        """The best answers to one source, best first.
+
+        Args:
+            source: with the special tokens the model expects.
+            prefix: what the answer has to begin with, such as the token of a language; not in the hypotheses.
+
+        Raises:
+            EngineError: the library refuses.
+        """
+
+    def stream(
+        self, source: Sequence[Any], prefix: Sequence[Any], search: Search, deadline: Deadline
+    ) -> Iterator[Any]:
+        """Each unit of the one answer when it is known (``search.num_beams`` is 1), the end token left out.
+
+        Ends early when the deadline has passed. Closing the iterator ends the work at once.
+        """
+
+
+class GeneratingTask(Protocol):
+    """A task that drives its engine itself, piece by piece (``runtime.tasks``).
+
+    ``stream`` yields events in the shape text-generation-inference streams::
+
+        {"index": 1, "token": {"id": 5, "text": " sun", "logprob": -0.2, "special": false}, "generated_text": null,
+         "details": null}
+
+    the last of them with ``generated_text`` and ``details``: ``finish_reason`` (``length``, ``eos_token``,
+    ``stop_sequence``), ``generated_tokens``, ``prompt_tokens``, ``seed``; where the deadline ended it also
+    ``deadline: true`` and ``continuation``, which a next call takes as a parameter.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+
+    def check(self, inputs: JSON, parameters: JSON) -> tuple[list[Any], bool, dict[str, Any]]:
+        """See ``Task.check``."""
+
+    def stream(
+        self, engine: Any, item: Any, parameters: Mapping[str, Any], deadline: Deadline
+    ) -> Iterator[dict[str, Any]]:
+        """The events of one item."""
+
+    def answer(self, item: Any, events: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> JSON:
+        """The answer to one item, of all its events, in the shape ``transformers.pipeline`` gives."""
 
 
 class Recorder(Protocol):

@@ -15,7 +15,7 @@ import os
 import sys
 from time import perf_counter_ns, process_time_ns
 
-from firstlight.runtime import entry, faults, jsons, logs, marshal, notes, streaming
+from firstlight.runtime import deadline, entry, faults, jsons, logs, marshal, notes, streaming
 from firstlight.runtime.context import LambdaContext
 from firstlight.runtime.faults import Fault
 from firstlight.runtime.runtime_client import ERROR_BODY, ERROR_TYPE, NOTES, RuntimeApiError, RuntimeClient
@@ -188,6 +188,7 @@ def _answer(
 
 def _begin(invocation: Invocation, env: MutableMapping[str, str]) -> None:
     notes.clear()
+    deadline.begin(invocation.deadline_ms)
     logs.begin(invocation.request_id, invocation.headers.get("lambda-runtime-aws-tenant-id"))
     trace = invocation.headers.get("lambda-runtime-trace-id")
     if trace is None:
@@ -240,4 +241,5 @@ def _error_trailers(error: Exception, request_id: str) -> dict[str, str]:
 
 def _notes(timings: dict[str, float]) -> str:
     rounded = {name: round(value, 3) for name, value in timings.items()}
-    return jsons.dumps({"timings": rounded, "warnings": notes.warnings})
+    said = {"timings": rounded, "warnings": notes.warnings}
+    return jsons.dumps({**said, "counts": notes.counts} if notes.counts else said)

@@ -24,21 +24,30 @@ def test_any_bytes(notes: bytes) -> None:
     parse_notes(notes)
 
 
-@given(anything, anything)
-def test_any_json(timings: object, warnings: object) -> None:
-    figures, texts = parse_notes(json.dumps({"timings": timings, "warnings": warnings}).encode())
+@given(anything, anything, anything)
+def test_any_json(timings: object, counts: object, warnings: object) -> None:
+    sent = json.dumps({"timings": timings, "counts": counts, "warnings": warnings})
+    figures, numbers, texts = parse_notes(sent.encode())
     assert all(isinstance(name, str) and math.isfinite(ms) for name, ms in figures.items())
+    assert all(isinstance(name, str) and type(number) is int for name, number in numbers.items())
     assert all(isinstance(text, str) for text in texts)
 
 
 @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"timings":' * 50_000])
 def test_deep_nesting(deep: bytes) -> None:
-    assert parse_notes(deep) == ({}, [])
+    assert parse_notes(deep) == ({}, {}, [])
 
 
-@given(st.dictionaries(st.text(), st.floats(0, 1e6)), st.lists(st.text()))
-def test_what_was_sent_arrives(timings: dict[str, float], warnings: list[str]) -> None:
-    assert parse_notes(json.dumps({"timings": timings, "warnings": warnings}).encode()) == (timings, warnings)
+@given(
+    st.dictionaries(st.text(), st.floats(0, 1e6)),
+    st.dictionaries(st.text(), st.integers()),
+    st.lists(st.text()),
+)
+def test_what_was_sent_arrives(
+    timings: dict[str, float], counts: dict[str, int], warnings: list[str]
+) -> None:
+    sent = json.dumps({"timings": timings, "counts": counts, "warnings": warnings})
+    assert parse_notes(sent.encode()) == (timings, counts, warnings)
 
 
 async def test_the_report_of_a_job() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.runtime import handler, notes
+from firstlight.runtime import handler, notes, streaming
 from firstlight.runtime.errors import EngineError, FirstlightError, InvalidInput
 
 REST_V1 = {
@@ -270,3 +270,60 @@ def test_no_event_breaks_the_handler(changes: dict, base: dict) -> None:
     except FirstlightError:
         return
     json.dumps(answer)
+
+
+class Speaker(Model):
+    """Answers a word at a time."""
+
+    closed = False
+
+    def stream(self, inputs: str, parameters: dict, task: str | None = None) -> object:
+        if inputs == "bad":
+            raise InvalidInput("inputs is bad")
+        try:
+            yield from ({"index": index, "word": word} for index, word in enumerate(inputs.split(), 1))
+        finally:
+            self.closed = True
+
+
+def test_a_stream_is_server_sent_events() -> None:
+    pieces = ask(Speaker(), {"inputs": "first light", "stream": True})
+    kind, stream = streaming.stream(pieces)
+    assert kind == "text/event-stream"
+    assert list(stream) == [
+        b'data:{"index": 1, "word": "first"}\n\n',
+        b'data:{"index": 2, "word": "light"}\n\n',
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {**URL_V2, "body": '{"inputs": "first light", "stream": true}'},
+        {**URL_V2, "body": '{"inputs": "first light"}', "headers": {"accept": "text/event-stream"}},
+        {**ALB, "queryStringParameters": {"inputs": "first%20light", "stream": "true"}},
+    ],
+)
+def test_over_http_they_follow_a_prelude(event: dict) -> None:
+    kind, stream = streaming.stream(ask(Speaker(), event))
+    assert kind == streaming.HTTP_INTEGRATION
+    prelude, _, first = next(stream).partition(bytes(8))
+    assert json.loads(prelude)["headers"]["content-type"] == "text/event-stream"
+    assert first.startswith(b'data:{"index": 1')
+
+
+def test_what_fails_before_the_first_event_is_a_plain_error() -> None:
+    with pytest.raises(InvalidInput):
+        ask(Speaker(), {"inputs": "bad", "stream": True})
+    response = ask(Speaker(), {**URL_V2, "body": '{"inputs": "bad", "stream": true}'})
+    assert response["statusCode"] == 400
+
+
+def test_a_reader_that_leaves_ends_the_work() -> None:
+    model = Speaker()
+    _, stream = streaming.stream(ask(model, {"inputs": "first light", "stream": True}))
+    next(stream)
+    assert not model.closed
+    stream.close()
+    assert model.closed
+    assert list(stream) == []

@@ -16,6 +16,12 @@ ENGINES = {
     "echo": "firstlight.runtime.engines.echo:EchoEngine",
 }
 
+_OF_TOKENS = {
+    "ctranslate2": "firstlight.runtime.engines.ctranslate2_decoder:Generator",
+    "echo": "firstlight.runtime.engines.echo_tokens:EchoTokens",
+}
+"""The same libraries for text-generation, where they have another engine for it."""
+
 
 def load(bundle: Bundle) -> Any:
     """The engine of a bundle, with its weights loaded.
@@ -30,6 +36,9 @@ def load(bundle: Bundle) -> Any:
         raise BundleError(
             f"the bundle {bundle.path} asks for the engine {bundle.engine!r}", f"the engines are {known}"
         )
-    module, _, name = ENGINES[bundle.engine].partition(":")
+    home = ENGINES[bundle.engine]
+    if bundle.task == "text-generation":
+        home = _OF_TOKENS.get(bundle.engine, home)
+    module, _, name = home.partition(":")
     engine = getattr(__import__(module, fromlist=[name]), name)
     return engine(bundle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from firstlight.runtime.errors import BundleError, MissingExtra
+from firstlight.runtime.tokenizers import token_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class HfTokenizer:
             raise BundleError(
                 f"{path} is not a tokenizer that this version of tokenizers reads: {error}"
             ) from error
+        self._special: set[int] | None = None
+        self._byte_level = False
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
@@ -32,6 +35,22 @@ class HfTokenizer:
         """All tokens of the texts; see ``types.Tokenizer.encode``."""
         found: Encoding = self._tokenizer.encode(encodable(text), None if pair is None else encodable(pair))
         return found
+
+    def rendered(self, text: str) -> list[int]:
+        """The tokens of a text that has its special tokens in it already, as a chat template writes them."""
+        return list(self._tokenizer.encode(encodable(text), add_special_tokens=False).ids)
+
+    def bytes_of(self, token_id: int) -> bytes:
+        """The bytes a token stands for; nothing for a special one and for an id outside the vocabulary."""
+        token = self.token(token_id)
+        if self._special is None:
+            added = self._tokenizer.get_added_tokens_decoder()
+            self._special = {key for key, entry in added.items() if entry.special}
+            decoder = self._tokenizer.decoder
+            self._byte_level = decoder is not None and "ByteLevel" in repr(decoder)
+        if token_id in self._special:
+            return b""
+        return token_bytes.of_bytes(token) if self._byte_level else token_bytes.of_pieces(token)
 
     def count(self, text: str, pair: str | None = None) -> int:
         """How many tokens the texts have with special tokens and no limit."""
