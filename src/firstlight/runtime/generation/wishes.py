@@ -101,7 +101,7 @@ class Search:
         max_tokens: tokens to generate at most, the forced first ones not counted.
         min_tokens: the end token is not taken before that many.
         length_penalty: exponent of the length by which a hypothesis' score is divided.
-        early_stopping: end as soon as ``num_beams`` hypotheses are complete.
+        early_stopping: end as soon as ``num_beams`` hypotheses are complete; ``never``: when none can become better.
         repetition_penalty: above 1 makes tokens of the answer less likely to come again.
         no_repeat_ngram: no run of that many tokens comes twice; 0 allows all.
         answers: hypotheses to return, at most ``num_beams`` where that is above 1.
@@ -129,7 +129,7 @@ class Search:
         max_tokens: int = 256,
         min_tokens: int = 0,
         length_penalty: float = 1.0,
-        early_stopping: bool = False,
+        early_stopping: bool | str = False,
         repetition_penalty: float = 1.0,
         no_repeat_ngram: int = 0,
         answers: int = 1,
