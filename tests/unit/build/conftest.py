@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 import random_bert
+import small_decoders
+
+from firstlight.build.gguf import folder as gguf_folder
 
 
 @pytest.fixture
@@ -17,3 +20,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def model_folder(tmp_path: Path) -> Path:
     """A small classifier as the hub keeps it."""
     return random_bert.bert(tmp_path / "model")
+
+
+@pytest.fixture(scope="session")
+def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Llama in float32 as a GGUF file."""
+    root = tmp_path_factory.mktemp("gguf")
+    small_decoders.llama(root / "tiny")
+    return gguf_folder.convert(root / "tiny", root / "bundle", precision="f32") / "model.gguf"

@@ -9,6 +9,7 @@ from threading import Barrier
 import pytest
 
 from firstlight import starters
+from firstlight.build import forms
 from firstlight.build.convert import encoder
 from firstlight.build.resolve import resolve
 from firstlight.runtime.bundle import Bundle
@@ -119,10 +120,69 @@ def test_a_task_that_the_weights_do_not_serve_is_refused_before_a_worker_starts(
         ("./nowhere", ProjectError, "no model at"),
         ("empty", ProjectError, "neither a model folder nor a bundle"),
         ("graph.onnx", NotSupported, "an ONNX file"),
+        ("notes.txt", ProjectError, "of a kind that is not known"),
+        ("owner/name.gguf", ProjectError, "no model at"),
     ],
 )
 def test_what_is_not_a_model_is_said(tmp_path: Path, model: str, error: type[Exception], said: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "graph.onnx").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("ggml")
     with pytest.raises(error, match=said):
         resolve(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "precision", "converter"),
+    [
+        ("BertForSequenceClassification", None, "firstlight.build.convert.encoder"),
+        ("LlamaForCausalLM", None, "firstlight.build.gguf.folder"),
+        ("SomethingNewForCausalLM", "q4_k_m", "firstlight.build.gguf.folder"),
+        ("GPT2LMHeadModel", None, "firstlight.build.gguf.folder"),
+        ("LlamaForCausalLM", "int8", "firstlight.build.convert.ct2"),
+        ("MarianMTModel", None, "firstlight.build.convert.ct2"),
+        ("T5ForConditionalGeneration", "int8", "firstlight.build.convert.ct2"),
+    ],
+)
+def test_each_architecture_has_its_converter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, precision: str | None, converter: str
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    called = []
+    monkeypatch.setattr(f"{converter}.convert", lambda place, out, **wished: called.append((place, wished)))
+    form = forms.of(tmp_path)
+    assert form is not None
+    form.convert(tmp_path / "out", None, precision)
+    assert called == [(tmp_path, {"task": None} | ({"precision": precision} if precision else {}))]
+
+
+def test_a_tokenizer_beside_an_old_file_is_part_of_its_state(tmp_path: Path) -> None:
+    (tmp_path / "old.bin").write_bytes(b"tjgg")
+    (tmp_path / "notes.md").write_text("mine")
+    form = forms.of(tmp_path / "old.bin")
+    assert form is not None
+    before = form.state()
+    (tmp_path / "notes.md").write_text("changed")
+    assert form.state() == before
+    (tmp_path / "tokenizer.json").write_text("{}")
+    other = forms.of(tmp_path / "old.bin")
+    assert other is not None
+    assert other.state() != before
+
+
+def test_a_repository_of_graphs_has_its_converter(tmp_path: Path) -> None:
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["T5ForConditionalGeneration"]}))
+    for name in ("encoder_model", "decoder_model_merged"):
+        (tmp_path / "onnx" / f"{name}.onnx").write_bytes(b"")
+    form = forms.of(tmp_path)
+    assert form is not None
+    assert form.converter == "firstlight.build.convert.onnx_seq2seq:convert"
+    before = form.state()
+    (tmp_path / "onnx" / "encoder_model.onnx").write_bytes(b"more")
+    assert form.state() != before
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    other = forms.of(tmp_path)
+    assert other is not None
+    assert other.converter == "firstlight.build.convert.ct2:convert", "weights are preferred to graphs"

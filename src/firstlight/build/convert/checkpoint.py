@@ -110,8 +110,13 @@ def _files(folder: Path) -> list[Path]:
     if single.is_file():
         return [single]
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        return [folder / Path(name).name for name in names]
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            return [folder / Path(name).name for name in names]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConversionError(
+                f"{index} does not list the files of the weights", "download it again"
+            ) from error
     others = sorted(folder.glob("*.safetensors"))
     if len(others) == 1:
         return others
