@@ -2,11 +2,17 @@
 
 A worker answers one invocation at a time, so the deadline of the current one is a module's state: a task, an engine or
 a pipeline in a user's script asks for it without being handed an object. Outside a worker there is none.
+
+Work that nobody waits for any more is past its deadline too: ``watch`` is given what knows that.
 """
 
 from __future__ import annotations
 
 from time import monotonic, time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MARGIN = 0.4
 """Seconds kept for what follows the generation: the answer's text, its way through the Runtime API."""
@@ -29,8 +35,8 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether it is too late to begin anything more."""
-        return monotonic() >= self.at
+        """Whether it is too late to begin anything more, or nobody waits for it any more."""
+        return monotonic() >= self.at or _gone()
 
     @property
     def left(self) -> float:
@@ -45,6 +51,19 @@ class Deadline:
 NEVER = Deadline(float("inf"))
 
 _current = NEVER
+
+
+def _nobody_left() -> bool:
+    return False
+
+
+_gone = _nobody_left
+
+
+def watch(gone: Callable[[], bool]) -> None:
+    """Have every deadline pass when ``gone()``, which is asked often, says that whoever asked has left."""
+    global _gone  # noqa: PLW0603 - one asker a worker
+    _gone = gone
 
 
 def current() -> Deadline:

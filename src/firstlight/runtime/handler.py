@@ -36,7 +36,7 @@ class ModelHandler:
             self.settle()
             return {"warm": True}
         try:
-            asked = request.read(shape.payload())
+            asked = request.read(shape.payload(getattr(self.model, "takes", ())))
             other = {"task": asked.task} if asked.task else {}
             if asked.stream or shape.wants_stream():
                 events = self.model.stream(asked.inputs, asked.parameters, **other)

@@ -8,7 +8,7 @@ Message syntax: RFC 9112 (status line, header fields, chunked bodies with traile
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY
+from _socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, SOCK_STREAM, TCP_NODELAY
 from _socket import socket as Socket  # noqa: N812 - it is a class
 
 TYPE_CHECKING = False
@@ -97,6 +97,17 @@ class Connection:
     def is_open(self) -> bool:
         """Whether there is a connection, as far as this side knows."""
         return self._sock is not None
+
+    def ended(self) -> bool:
+        """Whether the other side has hung up, or this one; costs a system call and takes nothing that was sent."""
+        if self._sock is None:
+            return True
+        try:
+            return not self._sock.recv(1, MSG_PEEK | MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def send(self, *parts: bytes) -> None:
         """Send bytes in order; small ones leave in one packet.

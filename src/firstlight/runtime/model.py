@@ -69,8 +69,8 @@ class Model:
             EngineError: the engine refuses the run.
         """
         start = perf_counter_ns()
-        doing = self.task if task is None else self._other(task)
-        items, single, checked = doing.check(inputs, parameters or {})
+        doing, given = self._asked(task, parameters)
+        items, single, checked = doing.check(inputs, given)
         answers = []
         for item in items:
             answer, start = self._answer(doing, item, checked, start)
@@ -89,18 +89,29 @@ class Model:
             EngineError: the engine refuses the run.
         """
         start = perf_counter_ns()
-        doing = self.task if task is None else self._other(task)
+        doing, given = self._asked(task, parameters)
         if not hasattr(doing, "stream"):
             raise InvalidInput(f"{doing.name} answers at once and does not stream", 'leave "stream" out')
-        items, single, checked = doing.check(inputs, parameters or {})
+        items, single, checked = doing.check(inputs, given)
         if not single:
             raise InvalidInput("a list of inputs is answered together and does not stream", "send one input")
         yield from doing.stream(self.engine, items[0], checked, deadline.current())
         notes.since("engine", start)
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Beginnings of the media types whose bytes are inputs as they are; empty for tasks of text."""
+        return getattr(self.task, "takes", ())
+
     def settle(self) -> None:
         """Use idle time to become faster; called between invocations."""
         self.engine.settle()
+
+    def _asked(self, task: str | None, parameters: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        """The task of a request, and its parameters with those that the task's name stands for."""
+        if task is None:
+            return self.task, parameters or {}
+        return self._other(task), tasks.implied(task) | (parameters or {})
 
     def _other(self, name: str) -> Any:
         chosen = tasks.choose(name, self.bundle)
@@ -110,10 +121,17 @@ class Model:
 
     def _answer(self, task: Any, item: Any, parameters: dict[str, Any], start: int) -> tuple[JSON, int]:
         if hasattr(task, "stream"):
-            events = list(task.stream(self.engine, item, parameters, deadline.current()))
+            last = getattr(task, "last", None)
+            if last is None:
+                events = list(task.stream(self.engine, item, parameters, deadline.current()))
+            else:
+                events = [last(self.engine, item, parameters, deadline.current())]
             start = notes.since("engine", start)
             answer = task.answer(item, events, parameters)
             return answer, notes.since("postprocess", start)
+        if hasattr(task, "drive"):
+            answer = task.drive(self.engine, item, parameters)
+            return answer, notes.since("engine", start)
         prepared = task.preprocess(item, parameters)
         start = notes.since("preprocess", start)
         known, run = self.engine.inputs, self.engine.run

@@ -22,7 +22,7 @@ from firstlight.runtime.request import TEXT_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 _PINGS = ("aws.events", "aws.scheduler", "serverless-plugin-warmup")
@@ -37,8 +37,12 @@ class Plain:
     def __init__(self, event: Any) -> None:
         self.event = event
 
-    def payload(self) -> Any:
-        """The request as a JSON value."""
+    def payload(self, takes: Sequence[str] = ()) -> Any:  # noqa: ARG002 - a request by HTTP looks at them
+        """The request as a JSON value.
+
+        Args:
+            takes: beginnings of the media types whose bytes are inputs as they are.
+        """
         return self.event
 
     def raw(self) -> tuple[bytes, str, str]:
@@ -71,7 +75,7 @@ class Plain:
 class Detail(Plain):
     """An event that came over an EventBridge bus."""
 
-    def payload(self) -> Any:
+    def payload(self, takes: Sequence[str] = ()) -> Any:  # noqa: ARG002
         """What the sender of the event put into it."""
         return self.event["detail"]
 
@@ -92,7 +96,7 @@ class Http(Plain):
         headers = _texts(event, "headers", "multiValueHeaders")
         self._headers = {name.lower(): value for name, value in headers.items()}
 
-    def payload(self) -> Any:
+    def payload(self, takes: Sequence[str] = ()) -> Any:
         """The body, with what the query adds to its parameters; the query alone where there is no body.
 
         Raises:
@@ -102,7 +106,8 @@ class Http(Plain):
         query = self._query()
         if not body:
             return _from_query(query)
-        value = self._parsed(body, content_type)
+        bare = content_type.startswith(tuple(takes))  # of no beginnings, none is one
+        value = {"inputs": body} if bare else self._parsed(body, content_type)
         if query and isinstance(value, dict) and "parameters" not in value:
             return {**value, "parameters": {name: _value(text) for name, text in query.items()}}
         return value
@@ -123,7 +128,14 @@ class Http(Plain):
         return body, content_type.lower(), accept
 
     def reply(self, result: Any) -> Any:
-        """Status 200 and the result as JSON text; warnings go into a header."""
+        """Status 200 and the result as JSON text, or its blob where that is wanted; warnings go into a header."""
+        accept = self._headers.get("accept") or "*/*"
+        if not accept.startswith(("*/*", _JSON)):
+            from firstlight.runtime.blob import alone
+
+            blob = alone(result, accept)
+            if blob is not None:
+                return self.reply_raw(blob.data, blob.content_type)
         return self._response(200, jsons.dumps(result, ascii_only=False), _JSON)
 
     def reply_stream(self, pieces: Any) -> Any:

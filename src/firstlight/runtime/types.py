@@ -79,6 +79,10 @@ class BundleFacts(Protocol):
     labels: list[str]
     defaults: dict[str, Any]
 
+    @property
+    def digest(self) -> str:
+        """A hash of all that ``bundle.json`` says, the hashes of the weights among it."""
+
 
 class Prepared(Protocol):
     """One item on its way through a graph: tensors by input name, one row each, and the outputs to fetch."""
@@ -122,11 +126,14 @@ class TokenEngine(Protocol):
 
     Attributes:
         context: tokens that prompt and answer may have together.
+        vocabulary: how many tokens there are; ids are below it. An id that a caller sent is held against it before
+            any other method sees it.
         template: the chat template the weights came with, in Jinja; empty when there is none.
         special: texts of the special tokens by their names in chat templates (``bos_token``, ``eos_token``, ...).
     """
 
     context: int
+    vocabulary: int
     template: str
     special: Mapping[str, str]
 
@@ -197,7 +204,8 @@ class GeneratingTask(Protocol):
 
     the last of them with ``generated_text`` and ``details``: ``finish_reason`` (``length``, ``eos_token``,
     ``stop_sequence``), ``generated_tokens``, ``prompt_tokens``, ``seed``; where the deadline ended it also
-    ``deadline: true`` and ``continuation``, which a next call takes as a parameter.
+    ``deadline: true`` and ``continuation``, which a next call takes as a parameter. A task that makes its answer of
+    that one event has ``last``, which is called as ``stream`` is and gives it without the others.
     """
 
     name: str
@@ -213,6 +221,24 @@ class GeneratingTask(Protocol):
 
     def answer(self, item: Any, events: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> JSON:
         """The answer to one item, of all its events, in the shape ``transformers.pipeline`` gives."""
+
+
+class DrivingTask(Protocol):
+    """A task that calls its engine as often as it has to and answers at once, such as one of sounds or pictures.
+
+    Bytes in its answer are a ``runtime.blob.Blob``; ``takes`` are the beginnings of the media types whose bytes are its
+    inputs as they are.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    schema: Mapping[str, Any]
+
+    def check(self, inputs: JSON, parameters: JSON) -> tuple[list[Any], bool, dict[str, Any]]:
+        """See ``Task.check``."""
+
+    def drive(self, engine: Any, item: Any, parameters: Mapping[str, Any]) -> JSON:
+        """The answer to one item."""
 
 
 class Recorder(Protocol):

@@ -54,6 +54,8 @@ def main(start_ns: int | None = None) -> None:
     try:
         if address.startswith("unix:"):
             _end_with_parent()
+            # Only the local pool hangs up on purpose; elsewhere a connection may be dropped for being idle.
+            deadline.watch(client.connection.ended)
         client.connection.open()
     except ConnectionError as error:
         sys.exit(f"error: {error}")
@@ -99,22 +101,22 @@ def run(
     Args:
         handler: ``handler(event, context)``; its ``settle()``, if it has one, is called once when idle.
         env: where ``_X_AMZN_TRACE_ID`` is set for each invocation.
-        first_notes: sent with the first request.
+        first_notes: sent with the first request; later ones carry the notes of an answer that nobody took.
 
     Raises:
         ConnectionError: the Runtime API is gone.
         RuntimeApiError: it answered with what a worker cannot go on from.
     """
     settle = getattr(handler, "settle", None)
+    said = first_notes
     while True:
-        client.ask(first_notes)
-        first_notes = ""
+        client.ask(said)
         if settle is not None and _idle(client):
             _settle(handler)
             settle = None
         invocation = client.next()
         try:
-            _answer(client, handler, invocation, env)
+            said = _answer(client, handler, invocation, env)
         except (SystemExit, KeyboardInterrupt) as error:
             said = "the handler ended the worker"
             logs.error({"errorType": type(error).__name__, "errorMessage": said, "stackTrace": []})
@@ -160,7 +162,8 @@ def _settle(handler: Handler) -> None:
 
 def _answer(
     client: RuntimeClient, handler: Handler, invocation: Invocation, env: MutableMapping[str, str]
-) -> None:
+) -> str:
+    """Answer one invocation; return the notes that could not be sent with the answer."""
     _begin(invocation, env)
     pieces = None
     try:
@@ -170,20 +173,19 @@ def _answer(
         if pieces is None:
             body, content_type = marshal.body(result)
         else:
-            content_type, body = (
-                pieces[0],
-                next(pieces[1], b""),
-            )  # an error before the first piece is a plain one
+            content_type, body = pieces[0], next(pieces[1], b"")  # an error before the first is a plain one
     except Exception as error:
-        _fail(client, invocation, error)
-        return
+        return _fail(client, invocation, error)
     logs.flush()
     if pieces is not None:
-        _stream(client, invocation, content_type, body, pieces[1])
-    elif client.respond(invocation, body, content_type, _notes(notes.timings)) == 413:
+        return _stream(client, invocation, content_type, body, pieces[1])
+    said = _notes(notes.timings)
+    status = client.respond(invocation, body, content_type, said)
+    if status == 413:
         # Whoever refused it has ended the invocation and its log; some still take the error.
         fault = Fault("Function.ResponseSizeTooLarge", _TOO_LARGE)
         client.fail(invocation, faults.describe(fault, invocation.request_id), fault.kind)
+    return said if status == 403 else ""
 
 
 def _begin(invocation: Invocation, env: MutableMapping[str, str]) -> None:
@@ -197,17 +199,18 @@ def _begin(invocation: Invocation, env: MutableMapping[str, str]) -> None:
         env["_X_AMZN_TRACE_ID"] = trace
 
 
-def _fail(client: RuntimeClient, invocation: Invocation, error: Exception) -> None:
+def _fail(client: RuntimeClient, invocation: Invocation, error: Exception) -> str:
     described = faults.describe(error, invocation.request_id)
     logs.error(described)
     logs.flush()
     cause = faults.xray_cause(error) if "lambda-runtime-trace-id" in invocation.headers else ""
-    client.fail(invocation, described, faults.kind(error), _notes(notes.timings), cause)
+    said = _notes(notes.timings)
+    return said if client.fail(invocation, described, faults.kind(error), said, cause) == 403 else ""
 
 
 def _stream(
     client: RuntimeClient, invocation: Invocation, content_type: str, first: bytes, rest: Generator[bytes]
-) -> None:
+) -> str:
     trailers: dict[str, str] = {}
     try:
         client.open_stream(invocation, content_type)
@@ -226,8 +229,19 @@ def _stream(
     except ConnectionError:
         # Whoever was reading has left. The next invocation comes over a new connection, if there is one.
         client.connection.close()
+        _end(rest)
+        logs.flush()
+        return _notes(notes.timings)
     finally:
-        rest.close()
+        _end(rest)
+    return ""
+
+
+def _end(pieces: Generator[bytes]) -> None:
+    try:
+        pieces.close()
+    except Exception as error:  # of a user's generator, which nobody is left to be told about
+        logs.error(faults.describe(error))
 
 
 def _error_trailers(error: Exception, request_id: str) -> dict[str, str]:

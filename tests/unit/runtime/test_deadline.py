@@ -35,3 +35,15 @@ def test_the_sooner_of_two():
     assert deadline.NEVER.sooner(None) is deadline.NEVER
     assert deadline.NEVER.sooner(5).left <= 5
     assert deadline.Deadline(monotonic() - 1).sooner(5).passed
+
+
+def test_work_nobody_waits_for_is_past_its_deadline():
+    gone = []
+    deadline.watch(lambda: bool(gone))
+    try:
+        assert not deadline.NEVER.passed
+        gone.append("the caller")
+        assert deadline.NEVER.passed
+        assert deadline.NEVER.sooner(60).passed
+    finally:
+        deadline.watch(lambda: False)

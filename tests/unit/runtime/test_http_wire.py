@@ -219,3 +219,18 @@ def test_nobody_listens(tmp_path) -> None:
         with pytest.raises(WireError, match="no Runtime API at") as caught:
             Connection(address).open()
         assert caught.value.unanswered
+
+
+def test_whether_the_other_side_has_hung_up() -> None:
+    ours, theirs = socket.socketpair()
+    made = Connection("unused:1")
+    assert made.ended()
+    made._sock = ours
+    assert not made.ended()
+    theirs.sendall(b"HTTP/1.1 204 None\r\n\r\n")
+    assert not made.ended()
+    assert made.receive().status == 204
+    theirs.close()
+    assert made.ended()
+    made.close()
+    assert made.ended()

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 ENGINES = {
     "onnx": "firstlight.runtime.engines.onnx:OnnxEngine",
+    "onnx-seq2seq": "firstlight.runtime.engines.onnx_seq2seq:OnnxSequence",
     "ctranslate2": "firstlight.runtime.engines.ctranslate2:Translator",
+    "llama": "firstlight.runtime.engines.llama.engine:LlamaEngine",
     "echo": "firstlight.runtime.engines.echo:EchoEngine",
 }
 

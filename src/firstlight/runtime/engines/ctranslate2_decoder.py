@@ -6,12 +6,10 @@ reads a prompt in one go, so a deadline is only looked at once that is done.
 
 from __future__ import annotations
 
-from _queue import SimpleQueue
-from _thread import start_new_thread
-
 from firstlight.runtime import jsons, notes, tokenizers
+from firstlight.runtime.engines import ctranslate2_library
 from firstlight.runtime.engines.cpus import threads
-from firstlight.runtime.errors import BundleError, EngineError, InvalidInput, MissingExtra
+from firstlight.runtime.errors import BundleError, EngineError, InvalidInput
 from firstlight.runtime.generation.wishes import Token
 
 TYPE_CHECKING = False
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from firstlight.runtime.bundle import Bundle
     from firstlight.runtime.deadline import Deadline
+    from firstlight.runtime.engines.ctranslate2_library import Run
     from firstlight.runtime.generation.wishes import Sampling
 
 _CONTEXT = 2048
@@ -40,14 +39,12 @@ class Generator:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        try:
-            import ctranslate2
-        except ImportError as error:
-            message = f"the bundle {bundle.name} runs on ctranslate2, which is not installed"
-            raise MissingExtra(message, "pip install ctranslate2") from error
-        self._tokenizer: Any = tokenizers.load(bundle)
-        if not hasattr(self._tokenizer, "bytes_of"):
+        module = ctranslate2_library.load()
+        tokenizer: Any = tokenizers.load(bundle)
+        if not hasattr(tokenizer, "bytes_of"):
             raise BundleError(f"the bundle {bundle.name} has no tokenizer.json", "make the bundle again")
+        self._tokenizer = tokenizer
+        self.vocabulary: int = tokenizer.size
         self.context: int = bundle.model.get("context", _CONTEXT)
         self.template: str = bundle.defaults.get("chat_template", "")
         self.special: dict[str, str] = bundle.defaults.get("special", {})
@@ -55,12 +52,12 @@ class Generator:
         for name in ("config.json", "model.bin"):
             bundle.file(name)
         try:
-            self._generator = ctranslate2.Generator(
+            self._generator: Any = module.Generator(
                 bundle.path, device="cpu", inter_threads=1, intra_threads=threads()
             )
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"ctranslate2 cannot load {bundle.path}: {error}") from error
-        self._run: _Run | None = None
+        self._run: Run | None = None
         import atexit
 
         atexit.register(self.close)
@@ -100,13 +97,16 @@ class Generator:
             room = min(room, sampling.max_tokens - sampling.generated)
         if room < 1 or deadline.passed:
             return
-        run = _Run(self._generator, [self._tokenizer.token(token) for token in prompt], deadline)
-        self._run = run
-        run.start(self._options(sampling, room))
+        tokens, options = [self._tokenizer.token(token) for token in prompt], self._options(sampling, room)
+        generate = self._generator.generate_batch
+        self._run = ctranslate2_library.Run(
+            lambda step: generate([tokens], callback=step, **options), deadline
+        )
         try:
-            yield from run.tokens()
+            for step in self._run.steps():
+                yield Token(step.token_id, step.log_prob)
         finally:
-            run.stop()
+            self._run.stop()
 
     def settle(self) -> None:
         """Nothing to do: weights are packed on load."""
@@ -139,53 +139,6 @@ class Generator:
                 raise EngineError(f"ctranslate2 cannot load {bundle.path}: {path} is not JSON") from error
         ids = [self._tokenizer.id(token) for token in own]
         return frozenset(token for token in ids if token is not None)
-
-
-class _Run:
-    """One generation, in a thread of its own so that each token can be handed over when it is known."""
-
-    def __init__(self, generator: Any, prompt: list[str], deadline: Deadline) -> None:
-        self._generator = generator
-        self._prompt = prompt
-        self._deadline = deadline
-        self._steps: SimpleQueue[Token | Exception | None] = SimpleQueue()
-        self._left = False
-        self._over = False
-
-    def start(self, options: dict[str, Any]) -> None:
-        start_new_thread(self._generate, (options,))
-
-    def tokens(self) -> Iterator[Token]:
-        while True:
-            step = self._steps.get()
-            if not isinstance(step, Token):
-                self._over = True
-                if isinstance(step, (RuntimeError, ValueError)):
-                    raise EngineError(f"ctranslate2 cannot run this input: {step}") from step
-                if step is not None:
-                    raise step
-                return
-            yield step
-
-    def stop(self) -> None:
-        """End the work after the token it is at, and wait for that."""
-        self._left = True
-        while not self._over:
-            self._over = not isinstance(self._steps.get(), Token)
-        self._generator = None
-
-    def _generate(self, options: dict[str, Any]) -> None:
-        problem: Exception | None = None
-        try:
-            self._generator.generate_batch([self._prompt], callback=self._step, **options)
-        except Exception as error:  # handed to the thread that reads
-            problem = error
-        finally:
-            self._steps.put(problem)
-
-    def _step(self, step: Any) -> bool:
-        self._steps.put(Token(step.token_id, step.log_prob))
-        return self._left or self._deadline.passed
 
 
 def _refuse(sampling: Sampling) -> None:

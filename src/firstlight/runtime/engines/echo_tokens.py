@@ -39,6 +39,7 @@ class EchoTokens:
 
     def __init__(self, bundle: Bundle) -> None:
         self.context: int = bundle.model.get("context", 4096)
+        self.vocabulary = FIRST + 256
         self.template: str = bundle.defaults.get("chat_template", "")
         self.closed = 0
         self.generated = 0
@@ -61,6 +62,8 @@ class EchoTokens:
         """The prompt again, then an end token; see ``types.TokenEngine.generate``."""
         if len(prompt) > self.context:
             raise InvalidInput(f"the prompt has {len(prompt)} tokens, the model takes {self.context}")
+        if sampling.grammar:
+            raise InvalidInput("the fake engine follows no grammar", "leave it out")
         delay = int(os.environ.get("FIRSTLIGHT_ECHO_DELAY_MS") or 0) / 1000
         asked = [token for token in prompt[: len(prompt) - sampling.generated] if token != BOS]
         room = self.context - len(prompt) + sampling.generated

@@ -172,7 +172,7 @@ def begin(bundle: str) -> None:
     global _loading  # noqa: PLW0603 - one library a process
     try:
         with open(f"{bundle}/bundle.json", "rb") as file:  # noqa: PTH123
-            needed = b'"onnx"' in file.read()
+            needed = b'"onnx' in file.read()
         if needed and _loading is None:
             _loading = _Loading(path())
     except (OSError, EngineError):

@@ -89,7 +89,7 @@ class SqliteReader:
         Args:
             endpoint: only of this endpoint.
             since: only from this time on, seconds since the epoch.
-            status: only ``ok``, ``error``, ``timeout``, ``crash`` or ``throttled``.
+            status: only ``ok``, ``error``, ``timeout``, ``crash``, ``cancelled`` or ``throttled``.
             limit: at most this many: the newest ones, or the first ones after the cursor.
             after: cursor: only records whose ``seq`` is greater.
         """

@@ -26,16 +26,25 @@ _HOMES = {
     "zero-shot-classification": "zero_shot:ZeroShotClassification",
     "fill-mask": "fill_mask:FillMask",
     "summarization": "summarization:Summarization",
-    "translation": "seq2seq:Translation",
+    "translation": "translation:Translation",
     "text2text-generation": "seq2seq:Text2TextGeneration",
+    "text-generation": "text_generation:TextGeneration",
+    "audio-to-audio": "audio:AudioToAudio",
     "echo": "echo:Echo",
 }
 _BY_ENCODER = ("feature-extraction", "sentence-similarity", "zero-shot-classification", "summarization")
+_OF_SEQUENCES = ("summarization", "translation", "text2text-generation")
 _ALIASES = {
     "sentiment-analysis": "text-classification",
     "ner": "token-classification",
     "zero-shot": "zero-shot-classification",
+    "chat": "text-generation",
+    "chat-completion": "text-generation",
+    "completion": "text-generation",
+    "conversational": "text-generation",
 }
+_WITH_ANY_TOKENIZER = ("text-generation", "audio-to-audio", "echo")
+"""Whose engine has the vocabulary, or that need none."""
 
 
 def names() -> list[str]:
@@ -58,19 +67,25 @@ def canonical(name: str) -> str:
     return tag
 
 
+def implied(name: str) -> dict[str, str]:
+    """The parameters a task's name stands for: the languages of ``translation_en_to_fr``."""
+    source, to, target = name.removeprefix("translation_").partition("_to_")
+    return {"src_lang": source, "tgt_lang": target} if to and name.startswith("translation_") else {}
+
+
 def load(name: str, bundle: BundleFacts, tokenizer: Tokenizer | None) -> Task:
     """The task of that name over one bundle.
 
     Args:
         name: a tag or an alias.
         bundle: gives labels and defaults.
-        tokenizer: the bundle's tokenizer; None is enough for the fake task.
+        tokenizer: the bundle's tokenizer; None is enough where the engine has the vocabulary, and for the fake task.
 
     Raises:
         InvalidInput: no task has the name.
         BundleError: the bundle lacks what the task needs, such as labels.
     """
-    if tokenizer is None and name != "echo":
+    if tokenizer is None and canonical(name) not in _WITH_ANY_TOKENIZER:
         raise BundleError(f"the bundle {bundle.name} has no tokenizer", f"{name} needs one")
     task: Task = _home(name)(bundle, tokenizer)
     return task
@@ -80,13 +95,18 @@ def served(bundle: BundleFacts) -> tuple[str, ...]:
     """The tasks a bundle's weights can answer, its own first.
 
     A sentence encoder compares, classifies without examples and summarises by extraction; a model of inference
-    classifies without examples.
+    classifies without examples. An encoder-decoder model makes text of text whatever it was made for, and does what
+    else its defaults name under ``tasks``.
     """
     own = canonical(bundle.task)
     if bundle.defaults.get("pooling"):
         return (own, *(task for task in _BY_ENCODER if task != own))
     if own == "text-classification" and any(label.lower().startswith("entail") for label in bundle.labels):
         return (own, "zero-shot-classification")
+    if own in _OF_SEQUENCES:
+        named = [name.partition("_")[0] for name in bundle.defaults.get("tasks", ())]
+        more = [name for name in named if name in _OF_SEQUENCES]
+        return tuple(dict.fromkeys((own, *more, "text2text-generation")))
     return (own,)
 
 
@@ -110,6 +130,16 @@ def schema(name: str) -> dict[str, JSON]:
         InvalidInput: no task has the name.
     """
     found: dict[str, JSON] = _home(name).schema
+    return found
+
+
+def takes(name: str) -> tuple[str, ...]:
+    """Beginnings of the media types whose bytes are a task's inputs as they are; empty for tasks of text and no task.
+
+    Raises:
+        InvalidInput: no task has the name.
+    """
+    found: tuple[str, ...] = getattr(_home(name), "takes", ()) if name else ()
     return found
 
 

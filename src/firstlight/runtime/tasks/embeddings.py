@@ -6,6 +6,7 @@ vector. Any other encoder answers one vector for each token, as transformers' Fe
 
 from __future__ import annotations
 
+from firstlight.runtime import notes
 from firstlight.runtime.errors import InvalidInput
 from firstlight.runtime.tasks import arithmetic, checks, windows
 
@@ -81,6 +82,7 @@ class FeatureExtraction:
         refuse = not parameters.get("truncation", parameters["truncate"])
         side = parameters["truncation_direction"].lower()
         encoding = windows.shortened(self._tokenizer.encode(text), self._limit, refuse, side)
+        notes.count("prompt_tokens", len(encoding.ids))
         # The graph's pooled vector is normalised already: pool its hidden states where that is not wanted.
         raw = self._pooling is not None and parameters.get("normalize") is False
         return windows.Prepared([windows.feeds(encoding)], (TOKENS,) if raw else self.outputs, parameters)

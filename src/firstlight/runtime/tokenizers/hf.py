@@ -36,6 +36,11 @@ class HfTokenizer:
         found: Encoding = self._tokenizer.encode(encodable(text), None if pair is None else encodable(pair))
         return found
 
+    @property
+    def size(self) -> int:
+        """How many ids there are."""
+        return int(self._tokenizer.get_vocab_size())
+
     def rendered(self, text: str) -> list[int]:
         """The tokens of a text that has its special tokens in it already, as a chat template writes them."""
         return list(self._tokenizer.encode(encodable(text), add_special_tokens=False).ids)

@@ -31,8 +31,9 @@ _STARTERS = {
     "feature-extraction": "embeddings",
     "sentence-similarity": "embeddings",
     "zero-shot-classification": "embeddings",
-    "summarization": "embeddings",
+    "summarization": "summarize",
     "translation": "translate-en2fr",
+    "text-generation": "stories",
 }
 _IGNORED = {
     "batch_size": "rows run one at a time, so that an answer does not depend on its neighbours",
@@ -82,7 +83,8 @@ def pipeline(
         raise InvalidInput(f"model must be a name or a folder, got {type(named).__name__}")
     folder = os.fspath(named)
     settings = _known(settings, folder)
-    return Pipeline(Model.load(_bundle(folder, tag), task=tag), task, settings)
+    bundle, own = _bundle(folder, tag)
+    return Pipeline(Model.load(bundle, task=tag or own), task, settings)
 
 
 class Pipeline:
@@ -95,12 +97,10 @@ class Pipeline:
 
     def __init__(self, model: Model, task: str | None, settings: Mapping[str, Any]) -> None:
         self.model = model
-        self.task: str = task or model.bundle.task
+        self.task: str = task or model.task.name
         self._tag: str = model.task.name
         self._settings = dict(settings)
-        if task and task.startswith("translation_"):
-            source, _, target = task.removeprefix("translation_").partition("_to_")
-            self._settings = {"src_lang": source, "tgt_lang": target} | self._settings
+        self._settings = tasks.implied(self.task) | self._settings
 
     def __call__(self, *inputs: Any, **parameters: Any) -> Any:
         """Answer one input, a list of inputs, or an iterator of inputs (by an iterator of answers).
@@ -124,7 +124,7 @@ class Pipeline:
 
     def _answer(self, given: JSON, parameters: dict[str, Any]) -> JSON:
         merged = self._settings | parameters
-        shape = _SHAPES.get(self._tag)
+        shape = _shape(self._tag)
         earlier = notes.warnings[:]
         notes.warnings.clear()  # said in an earlier call is not said in this one
         try:
@@ -150,21 +150,21 @@ def _default(task: str | None, tag: str | None) -> str:
     raise InvalidInput(f"no model comes with the package for {task}", "give one: pipeline(task, model=...)")
 
 
-def _bundle(model: str, tag: str | None) -> str | os.PathLike[str]:
-    """The bundle folder of a model."""
+def _bundle(model: str, tag: str | None) -> tuple[str | os.PathLike[str], str | None]:
+    """The bundle folder of a model, and the task of a starter that borrows its bundle."""
     if model.startswith("starter:"):
         from firstlight import starters
 
-        return starters.path(model.removeprefix("starter:"))
+        return starters.path(model.removeprefix("starter:")), starters.task_of(model)
     folder = os.path.expanduser(model)  # noqa: PTH111 - pathlib is one more import on the way to the first answer
     if os.path.isfile(os.path.join(folder, "bundle.json")):  # noqa: PTH113, PTH118
-        return folder
+        return folder, None
     # Only a model folder needs the converter, which is not part of what runs on Lambda.
     from pathlib import Path
 
     from firstlight.build.resolve import resolve
 
-    return resolve(model, Path.cwd(), tag)
+    return resolve(model, Path.cwd(), tag), None
 
 
 def _known(given: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _known(given: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 def _inputs(tag: str, inputs: tuple[Any, ...], parameters: dict[str, Any]) -> JSON:
     """What a call means by its positional arguments and the keywords that stand for them."""
-    for name in ("inputs", "sequences"):
+    for name in ("inputs", "sequences", "text_inputs"):
         if name in parameters and not inputs:
             inputs = (parameters.pop(name),)
     if tag == "question-answering" and not inputs:
@@ -221,51 +221,28 @@ _SECOND: dict[str, Callable[[Any, Any, dict[str, Any]], JSON]] = {
 """What the second positional argument is, by task."""
 
 
-def _classified(pipe: Pipeline, given: JSON, parameters: dict[str, Any], merged: dict[str, Any]) -> JSON:
-    """``top_k`` set when the pipeline was made wraps the answer to a string once more; so does return_all_scores."""
-    everything = merged.pop("return_all_scores", None)
-    if everything is not None and "top_k" not in merged:
-        warnings.warn("return_all_scores is deprecated, use top_k=None", UserWarning, stacklevel=4)
-        merged["top_k"] = None if everything else 1
-    answer = pipe.model(given, merged)
-    if everything and merged["top_k"] is None:
-        for labels in [answer] if isinstance(given, (str, dict)) else answer:
-            labels.sort(key=lambda entry: pipe.model.bundle.labels.index(entry["label"]))
-    wrapped = isinstance(given, str) and "top_k" in merged and "top_k" not in parameters
-    return [answer] if wrapped else answer
+def _shape(tag: str) -> Callable[[Pipeline, JSON, dict[str, Any], dict[str, Any]], JSON] | None:
+    """What gives a task's calls and answers the shape of transformers where that is not ours; None where it is.
+
+    It takes the pipeline, the inputs, the parameters of the call, and all parameters.
+    """
+    if tag not in _SHAPES:
+        return None
+    home, _, name = _SHAPES[tag].partition(":")
+    module = __import__(
+        f"{__name__}.{home}", fromlist=[name]
+    )  # importlib would be one more import on the way
+    found: Callable[[Pipeline, JSON, dict[str, Any], dict[str, Any]], JSON] = getattr(module, name)
+    return found
 
 
-def _answered(pipe: Pipeline, given: JSON, _: dict[str, Any], merged: dict[str, Any]) -> JSON:
-    """One question in a list is answered as one question."""
-    if "topk" in merged:
-        warnings.warn("topk is deprecated, use top_k", UserWarning, stacklevel=4)
-        merged.setdefault("top_k", merged.pop("topk"))
-    answer = pipe.model(given, merged)
-    several = isinstance(given, list) or isinstance(given.get("question"), list)
-    return answer[0] if several and len(answer) == 1 else answer
-
-
-def _filled(pipe: Pipeline, given: JSON, _: dict[str, Any], merged: dict[str, Any]) -> JSON:
-    """One text in a list is answered as one text; longer texts are always cut, as tokenizer_kwargs would ask for."""
-    merged.pop("tokenizer_kwargs", None)
-    answer = pipe.model(given, merged)
-    return answer[0] if isinstance(given, list) and len(given) == 1 else answer
-
-
-def _extracted(pipe: Pipeline, given: JSON, _: dict[str, Any], merged: dict[str, Any]) -> JSON:
-    """Lists only: there are no tensors to return."""
-    if merged.pop("return_tensors", None):
-        raise NotSupported(
-            "pipeline has no tensors to return", "leave return_tensors out: the answer is a list"
-        )
-    merged = dict(merged.pop("tokenize_kwargs", None) or {}) | merged
-    return pipe.model(given, merged)
-
-
-_SHAPES: dict[str, Callable[[Pipeline, JSON, dict[str, Any], dict[str, Any]], JSON]] = {
-    "text-classification": _classified,
-    "question-answering": _answered,
-    "fill-mask": _filled,
-    "feature-extraction": _extracted,
+_SHAPES = {
+    "text-classification": "shapes:classified",
+    "question-answering": "shapes:answered",
+    "fill-mask": "shapes:filled",
+    "feature-extraction": "shapes:extracted",
+    "summarization": "generating:written",
+    "translation": "generating:written",
+    "text2text-generation": "generating:written",
+    "text-generation": "generating:generated",
 }
-"""Where the shape of an answer in transformers differs from ours: (pipeline, inputs, call's parameters, all)."""
