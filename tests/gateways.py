@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from firstlight.gateway.catalogue import Entry
 from firstlight.invoke.types import Invocation, Reply, Report
 from firstlight.project import Endpoint, Project, RecordPolicy
 from firstlight.runtime.errors import EndpointNotFound
@@ -88,7 +90,7 @@ def streamed(*pieces: bytes, content_type: str = "application/json", **at_the_en
     def answer(invocation: Invocation) -> Reply:
         reply = Reply(invocation.request_id, content_type=content_type, report=report())
 
-        async def stream() -> AsyncIterator[bytes]:
+        async def stream() -> AsyncGenerator[bytes]:
             for piece in pieces:
                 yield piece
             for name, value in at_the_end.items():
@@ -98,6 +100,26 @@ def streamed(*pieces: bytes, content_type: str = "application/json", **at_the_en
         return reply
 
     return answer
+
+
+def token(text: str, **more: Any) -> dict[str, Any]:
+    """An event of a generating task."""
+    event = {"index": 1, "generated_text": None, "details": None}
+    return {**event, "token": {"id": 7, "text": text, "logprob": None, "special": False, **more}}
+
+
+def generated(*texts: str, prompt_tokens: int = 3, **details: Any) -> list[dict[str, Any]]:
+    """The events of an answer of these pieces; the last one has the details."""
+    events = [token(text) for text in texts]
+    known = {"finish_reason": "eos_token", "generated_tokens": len(texts), "seed": None}
+    end = {"generated_text": "".join(texts), "details": {**known, "prompt_tokens": prompt_tokens, **details}}
+    return [*events, {**token("", special=True), **end}]
+
+
+def speaking(events: list[dict[str, Any]], **at_the_end: Any) -> Answering:
+    """A reply that streams events as a worker does."""
+    lines = [f"data:{json.dumps(event)}\n\n".encode() for event in events]
+    return streamed(*lines, content_type="text/event-stream", **at_the_end)
 
 
 @dataclass
@@ -135,7 +157,16 @@ class Client:
         server: tuple[str, int] = ("127.0.0.1", 8400),
         chunks: list[bytes] | None = None,
         gone: bool = False,
+        leaves: asyncio.Event | None = None,
+        got: Callable[[bytes], None] = lambda piece: None,
     ) -> Response:
+        """Send a request.
+
+        Args:
+            gone: the client goes away in the middle of its body.
+            leaves: set when the client goes away later.
+            got: is called with each piece of the body.
+        """
         if not isinstance(body, (bytes, str)):
             body = json.dumps(body)
         body = body.encode() if isinstance(body, str) else body
@@ -164,10 +195,15 @@ class Client:
         ]
         self.received = 0
         response = Response()
+        here = asyncio.Event() if leaves is None else leaves
 
         async def receive() -> dict[str, Any]:
             self.received += 1
-            return messages.pop(0) if messages else {"type": "http.disconnect"}
+            if messages:
+                return messages.pop(0)
+            if not gone:
+                await here.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -175,6 +211,7 @@ class Client:
                 response.headers = {k.decode(): v.decode("latin-1") for k, v in message["headers"]}
             else:
                 response.pieces.append(message["body"])
+                got(message["body"])
 
         await self.app(scope, receive, send)
         return response
@@ -197,3 +234,12 @@ def make_project(tmp_path: Path) -> Project:
         records=RecordPolicy(),
         data_dir=tmp_path,
     )
+
+
+def with_stories(app: Any, **fields: Any) -> Any:
+    """The app with one more endpoint: ``stories``, which generates text."""
+    catalogue = app.state.gateway.catalogue
+    endpoint = Endpoint("stories", model="hf:acme/stories@main", task="text-generation")
+    known = {"task": "text-generation", "tasks": ("text-generation",), "source": "acme/stories", **fields}
+    catalogue.entries["stories"] = catalogue._by_source["acme/stories"] = Entry("stories", endpoint, **known)
+    return app

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from clients import talking
 from serving import Server, write_project
 
 
@@ -17,4 +18,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that asks for the token ``s3cret``."""
     with Server(write_project(tmp_path_factory.mktemp("guarded")), "--token", "s3cret") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of endpoints that generate text."""
+    with Server(talking.write_project(tmp_path_factory.mktemp("talking"))) as running:
         yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -87,3 +88,53 @@ def test_lyrics_names_the_kind_of_song(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "nursery_rhyme" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    project = copied("documents", tmp_path_factory.mktemp("examples"))
+    settings = project / "firstlight.toml"
+    settings.write_text(settings.read_text().replace("timeout = 5 ", "timeout = 0.7 "))
+    with Server(project) as running:
+        yield running
+
+
+def test_a_script_summarises_and_translates(documents: Server) -> None:
+    article = (
+        "The library opened in 1902. The weavers of the town paid for it. Today it lends music and films."
+    )
+    url = f"{documents.url}/2015-03-31/functions/digest/invocations"
+    body = httpx.post(url, json={"article": article}, timeout=60).raise_for_status().json()["body"]
+    assert body["summary"] in article
+    assert body["french"] not in ("", body["summary"])
+
+
+def test_a_long_document_is_translated_in_several_calls(documents: Server, tmp_path: Path) -> None:
+    text = "# Notes\n\n" + "The dog sleeps in the garden.\n- I love you.\n\n" * 150
+    (tmp_path / "notes.md").write_text(text)
+    url = f"{documents.url}/models/translate"
+    command = [sys.executable, str(EXAMPLES / "documents/translate.py"), str(tmp_path / "notes.md"), url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert "parts" in done.stderr  # it took more than one call
+    assert [line[:2].strip("- ") != "" for line in done.stdout.split("\n")] == [
+        line[:2].strip("- ") != "" for line in text.split("\n")
+    ]
+    sentence = done.stdout.split("\n")[2]
+    assert done.stdout.count(sentence) == 150
+
+
+def test_a_translation_is_streamed(documents: Server) -> None:
+    asked = {"inputs": "Where is the train station?", "parameters": {"num_beams": 1}, "stream": True}
+    url = f"{documents.url}/models/translate"
+    with httpx.stream("POST", url, json=asked, timeout=60) as reply:
+        events = [json.loads(line.removeprefix("data:")) for line in reply.iter_lines() if line]
+    assert "".join(event["token"]["text"] for event in events) == events[-1]["generated_text"]
+    assert len(events) > 3
+
+
+def test_a_pair_of_languages_that_the_model_is_not_made_for(documents: Server) -> None:
+    asked = {"inputs": "I love you.", "task": "translation_en_to_de"}
+    reply = httpx.post(f"{documents.url}/models/translate", json=asked, timeout=60)
+    assert (reply.status_code, "this model's is 'fr'" in reply.json()["error"]) == (400, True)
+    asked["task"] = "translation_en_to_fr"
+    assert httpx.post(f"{documents.url}/models/translate", json=asked, timeout=60).status_code == 200

@@ -102,11 +102,36 @@ def broken_pieces(event, context):
     return body()
 
 def endless_pieces(event, context):
+    from firstlight.runtime import notes
     def body():
-        while True:
-            yield "x" * 1000
-            time.sleep(0.001)
+        made = 0
+        try:
+            while True:
+                made += 1
+                yield "x" * 1000
+                time.sleep(0.001)
+        finally:
+            notes.count("pieces", made)
+            pathlib.Path(event["made"]).write_text(str(made))
     return body()
+
+def counted_pieces(event, context):
+    def body():
+        for number in range(100):
+            if number:
+                pathlib.Path(event["folder"], str(number)).touch()
+                wait_for(event["go"])
+            yield str(number)
+    return body()
+
+def until_unwanted(event, context):
+    from firstlight.runtime import deadline, notes
+    pathlib.Path(event["started"]).touch()
+    while not deadline.current().passed:
+        time.sleep(0.001)
+    notes.count("generated_tokens", 7)
+    pathlib.Path(event["done"]).write_text(str(deadline.current().left > 1))
+    return "too late"
 
 def handler(event, context):
     return globals()[event.pop("do")](event, context)
@@ -630,14 +655,92 @@ class TestStreams:
         assert error(reply)["errorType"] == "Sandbox.Timedout"
         assert reply.outcome == "timeout"
 
-    async def test_a_reader_that_leaves(self, bench: Bench) -> None:
-        invoker = bench.invoker(bench.spec(timeout_s=0.5))
-        reply = await call(invoker, {"do": "endless_pieces"})
+    async def test_a_reader_that_leaves_ends_the_work_and_not_the_worker(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        invoker = bench.invoker()
+        pid = value(await call(invoker, {"do": "pid"}))
+        for number in range(3):
+            made = tmp_path / f"made{number}"
+            reply = await call(invoker, {"do": "endless_pieces", "made": str(made)})
+            assert reply.stream is not None
+            await anext(reply.stream)
+            await asyncio.wait_for(reply.stream.aclose(), WAIT)
+            assert reply.report.counts == {"pieces": int(made.read_text())}
+            assert (reply.outcome, reply.function_error) == ("cancelled", None)
+            assert reply.report.duration_ms > 0
+            assert b"the caller went away, so the work was ended\nEND RequestId" in reply.log
+            assert value(await call(invoker, {"do": "pid"})) == pid
+        assert invoker.status()["f"]["outcomes"]["cancelled"] == 3
+
+    async def test_a_reader_that_leaves_between_two_pieces_gets_no_third(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        invoker = bench.invoker()
+        folder, go = tmp_path / "pieces", tmp_path / "go"
+        folder.mkdir()
+        reply = await call(invoker, {"do": "counted_pieces", "folder": str(folder), "go": str(go)})
         assert reply.stream is not None
         await anext(reply.stream)
-        await reply.stream.aclose()  # type: ignore[attr-defined]
-        await until(lambda: invoker.status()["f"]["outcomes"]["timeout"] == 1)
+        await until(lambda: any(folder.iterdir()))
+        leaving = asyncio.create_task(reply.stream.aclose())
+        await asyncio.sleep(0)
+        assert not leaving.done()
+        go.touch()
+        await asyncio.wait_for(leaving, WAIT)
+        assert [path.name for path in folder.iterdir()] == ["1"]
         assert value(await call(invoker, {"do": "echo"})) == {}
+
+    async def test_a_reader_that_leaves_while_the_worker_waits_for_it(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        code = """
+            def handler(event, context):
+                return (bytes(65536) for _ in range(500)) if event else "next"
+        """
+        invoker = bench.invoker(bench.spec(code))
+        reply = await call(invoker, {"a": 1})
+        assert reply.stream is not None
+        await asyncio.wait_for(reply.stream.aclose(), WAIT)
+        assert value(await call(invoker, {})) == "next"
+
+    async def test_a_worker_that_does_not_notice_is_stopped_at_its_deadline(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        invoker = bench.invoker(bench.spec(timeout_s=0.5))
+        reply = await call(invoker, {"do": "pieces", "go": str(tmp_path / "never")})
+        assert reply.stream is not None
+        await anext(reply.stream)
+        await asyncio.wait_for(reply.stream.aclose(), WAIT)
+        assert reply.outcome == "timeout"
+        assert value(await call(invoker, {"do": "echo"})) == {}
+
+    async def test_a_caller_who_leaves_for_good_ends_the_work_before_it_answers(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        invoker = bench.invoker()
+        started, done = tmp_path / "started", tmp_path / "done"
+        event = {"do": "until_unwanted", "started": str(started), "done": str(done)}
+        pid = value(await call(invoker, {"do": "pid"}))
+        job = asyncio.create_task(call(invoker, event, request_id="r1"))
+        await until(started.exists)
+        waiting = asyncio.create_task(call(invoker, {"do": "echo"}, request_id="r2"))
+        await until(lambda: invoker.status()["f"]["queued"] == 1)
+        invoker.leave("nobody")
+        invoker.leave("r2")
+        assert invoker.status()["f"]["queued"] == 0
+        reply = await waiting
+        assert (reply.outcome, reply.payload, reply.function_error) == ("cancelled", b"", None)
+        assert reply.report.queue_ms > 0
+        invoker.leave("r1")
+        invoker.leave("r1")
+        reply = await job
+        assert done.read_text() == "True"
+        assert (reply.outcome, reply.payload, reply.function_error) == ("cancelled", b"", None)
+        assert reply.report.counts == {"generated_tokens": 7}
+        assert b"the caller went away, so the work was ended" in reply.log
+        assert value(await call(invoker, {"do": "pid"})) == pid
+        assert invoker.status()["f"]["outcomes"]["cancelled"] == 2
 
     async def test_a_slow_reader_slows_the_worker_and_not_the_server(self, bench: Bench) -> None:
         code = "def handler(event, context):\n    return (bytes(65536) for _ in range(500))\n"

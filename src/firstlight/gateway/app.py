@@ -17,6 +17,8 @@ from firstlight.gateway.core import Gateway
 from firstlight.gateway.health import Health
 from firstlight.gateway.huggingface import HuggingFace
 from firstlight.gateway.lambda_api import LambdaApi
+from firstlight.gateway.openai import errors as openai_errors
+from firstlight.gateway.openai.routes import OpenAI
 from firstlight.gateway.routes import OwnRoutes
 from firstlight.gateway.security import LOOPBACK_HOSTS, Guard
 from firstlight.gateway.web import messages
@@ -60,12 +62,15 @@ def create_app(
     # Routes are tried in order: the two that carry nearly every request come first.
     invoke, *aws = LambdaApi(gateway).routes()
     models, *hub = HuggingFace(gateway).routes()
+    openai = OpenAI(gateway)
     app = Starlette(
         routes=[
             invoke,
+            openai.of_model(),
             models,
             *aws,
             *hub,
+            *openai.routes(),
             *Health(gateway).routes(),
             *own.routes(),
             *openapi.routes(gateway),
@@ -109,6 +114,8 @@ def explain(error: FirstlightError, call: Call) -> Answer:
     path = call.scope["path"]
     if path.startswith(_AWS_PATHS):
         return lambda_api.explain(error, call)
+    if path.startswith("/v1/") or (path.startswith("/models/") and "/v1/" in path):
+        return openai_errors.explain(error, call)
     if call.scope["method"] in ("GET", "HEAD") and "text/html" in call.header(b"accept"):
         return messages.error_page(error)
     return huggingface.explain(error, call)

@@ -5,15 +5,17 @@ A wire is ``async handle(call) -> Answer`` plus ``explain(error, call) -> Answer
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from firstlight.invoke.types import ByteStream
 from firstlight.runtime.errors import FirstlightError, InvalidInput, PayloadTooLarge
 
 DRAIN_LIMIT = 32 * 1024 * 1024
@@ -24,11 +26,13 @@ HeaderList = list[tuple[bytes, bytes]]
 
 JSON_TYPE = (b"content-type", b"application/json")
 
+Found = TypeVar("Found")
+
 log = logging.getLogger("firstlight.gateway")
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its request was complete; nobody is there to be answered."""
+    """The client closed the connection before it was answered; nobody is there any more."""
 
 
 class BrokenOff(Exception):
@@ -56,12 +60,12 @@ class BodyTooLarge(PayloadTooLarge):
 
 @dataclass(slots=True)
 class Answer:
-    """An HTTP response: a body, or an iterator of pieces that are sent as they come."""
+    """An HTTP response: a body, or a stream of pieces that are sent as they come. Whoever sends a stream closes it."""
 
     status: int = 200
     body: bytes = b""
     headers: HeaderList = field(default_factory=list)
-    stream: AsyncIterator[bytes] | None = None
+    stream: ByteStream | None = None
 
     async def send(self, send: Send) -> None:
         """Send it whole, or piece by piece when there is a stream."""
@@ -135,6 +139,29 @@ class Call:
             if not message.get("more_body", False):
                 return b"".join(pieces)
 
+    async def while_present(self, work: Coroutine[Any, Any, Found]) -> Found:
+        """What the work comes to, if the client is there until then. To be called once the body was read.
+
+        Raises:
+            ClientGone: it left, and the work was cancelled and has ended.
+        """
+        leaving = asyncio.ensure_future(self._gone())
+        doing = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((leaving, doing), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise ClientGone
+        finally:
+            leaving.cancel()
+            doing.cancel()
+            # An error on the way out is nobody's: gathered, it is not reported as never looked at.
+            await asyncio.gather(leaving, doing, return_exceptions=True)
+
+    async def _gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
 
 Handle = Callable[[Call], Awaitable[Answer]]
 Explain = Callable[[FirstlightError, Call], Answer]
@@ -165,7 +192,20 @@ class Wire:
                 FirstlightError("the server failed at this request", "the reason is in the server's log"),
                 call,
             )
+        await _send(answer, call, send)
+
+
+async def _send(answer: Answer, call: Call, send: Send) -> None:
+    """Send an answer; a stream ends with its client."""
+    if answer.stream is None:
         await answer.send(send)
+        return
+    try:
+        await call.while_present(answer.send(send))
+    except ClientGone:
+        pass
+    finally:
+        await answer.stream.aclose()
 
 
 def query_pairs(raw: bytes) -> list[tuple[str, str]]:

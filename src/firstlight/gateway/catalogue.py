@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from firstlight.project import Endpoint, Project
 from firstlight.runtime import tasks
-from firstlight.runtime.bundle import Bundle
+from firstlight.runtime.bundle import MANIFEST, Bundle
 from firstlight.runtime.errors import EndpointNotFound, FirstlightError
 
 
@@ -26,6 +27,9 @@ class Entry:
         labels: what its model can say, for tasks with labels.
         licence: SPDX id of the model's licence, empty when unknown.
         precision: of the weights: ``fp32``, ``int8``, ``nb8``; empty when unknown.
+        digest: of its bundle, hexadecimal; empty when it has none.
+        created: when its bundle was written, whole seconds since the epoch; 0 when it has none.
+        generation: how its model generates where a request does not say, as in its ``generation_config.json``.
         problem: why its bundle cannot be read; empty when all is well.
     """
 
@@ -37,6 +41,9 @@ class Entry:
     labels: tuple[str, ...] = ()
     licence: str = ""
     precision: str = ""
+    digest: str = ""
+    created: int = 0
+    generation: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -127,6 +134,7 @@ def describe(endpoint: Endpoint, bundle: Path | None) -> Entry:
     try:
         opened = Bundle.open(str(bundle), verify="sizes")
         task = tasks.choose(endpoint.task, opened)
+        generation = opened.defaults.get("generation")
     except FirstlightError as error:
         return replace(known, problem=error.message)
     others = (tag for tag in tasks.served(opened) if tag != task)
@@ -138,6 +146,9 @@ def describe(endpoint: Endpoint, bundle: Path | None) -> Entry:
         labels=tuple(str(label) for label in opened.labels),
         licence=str(opened.source.get("licence") or ""),
         precision=opened.precision,
+        digest=opened.digest,
+        created=int((bundle / MANIFEST).stat().st_mtime),
+        generation=generation if isinstance(generation, dict) else {},
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from firstlight.gateway.asgi import HeaderList, header_text
 from firstlight.gateway.catalogue import Catalogue
 from firstlight.gateway.metrics import Metrics
-from firstlight.invoke.types import Invocation, Invoker, Reply, Report
+from firstlight.invoke.types import ByteStream, Invocation, Invoker, Reply, Report
 from firstlight.project import Project
 from firstlight.runtime.errors import FirstlightError
 from firstlight.runtime.types import Store
@@ -42,17 +43,37 @@ class Gateway:
         self.guarded = guarded
         self.metrics = Metrics()
         self.catalogue = Catalogue(project, bundles or {})
+        self._left: set[asyncio.Task[None]] = set()
 
     def replace(self, project: Project, bundles: Mapping[str, Path] | None = None) -> None:
         """Serve a changed project from now on (the invoker knows it already); what was counted stays."""
         self.project, self.catalogue = project, Catalogue(project, bundles or {})
 
-    async def invoke(self, invocation: Invocation) -> Reply:
+    async def invoke(self, invocation: Invocation, stops: bool = False) -> Reply:
         """Carry one invocation and count it.
+
+        Args:
+            stops: end the function's work when this is cancelled because its client has gone. Without it the function
+                runs to its end, as on Lambda. A streamed reply ends with its reader in any case.
 
         Raises:
             EndpointNotFound, TooManyRequests, PayloadTooLarge: from the invoker.
         """
+        if not stops:
+            return await self._carry(invocation)
+        carrying = asyncio.ensure_future(self._carry(invocation))
+        try:
+            return await asyncio.shield(carrying)
+        except asyncio.CancelledError:
+            leave = getattr(self.invoker, "leave", None)
+            if leave is not None:
+                leave(invocation.request_id)
+            forgotten = asyncio.ensure_future(_unread(carrying))
+            self._left.add(forgotten)
+            forgotten.add_done_callback(self._left.discard)
+            raise
+
+    async def _carry(self, invocation: Invocation) -> Reply:
         endpoint = invocation.endpoint
         start = perf_counter()
         self.metrics.started(endpoint)
@@ -62,7 +83,7 @@ class Gateway:
             reply = await self.invoker.invoke(invocation)
             outcome, report = reply.outcome, reply.report
             if reply.stream is not None:
-                reply.stream = self._counted(reply, reply.stream, endpoint, start)
+                reply.stream = _Counted(reply, reply.stream, self.metrics, endpoint, start)
                 counted = False
         except FirstlightError as error:
             outcome = error.code
@@ -71,16 +92,6 @@ class Gateway:
             if counted:
                 self.metrics.ended(endpoint, outcome, perf_counter() - start, report)
         return reply
-
-    async def _counted(
-        self, reply: Reply, stream: AsyncIterator[bytes], endpoint: str, start: float
-    ) -> AsyncIterator[bytes]:
-        """The stream of a reply, counted as one invocation when it ends."""
-        try:
-            async for piece in stream:
-                yield piece
-        finally:
-            self.metrics.ended(endpoint, reply.outcome, perf_counter() - start, reply.report)
 
     def pools(self) -> Mapping[str, Mapping[str, Any]]:
         """What the invoker says of its pools, by endpoint; empty for an invoker that has none."""
@@ -92,6 +103,52 @@ class Gateway:
         """Whether a worker of the endpoint is running, so that an invocation needs no cold start."""
         pool = self.pools().get(endpoint, {})
         return bool(pool.get("idle", 0) or pool.get("busy", 0))
+
+
+async def _unread(carrying: asyncio.Future[Reply]) -> None:
+    """See to the end of an invocation whose reply nobody will read."""
+    try:
+        reply = await carrying
+    except FirstlightError:
+        return
+    if reply.stream is not None:
+        await reply.stream.aclose()
+
+
+class _Counted:
+    """The stream of a reply, counted as one invocation when it has ended or its reader has left."""
+
+    def __init__(
+        self, reply: Reply, stream: ByteStream, metrics: Metrics, endpoint: str, start: float
+    ) -> None:
+        self._reply = reply
+        self._stream = stream
+        self._metrics = metrics
+        self._endpoint = endpoint
+        self._start = start
+        self._counted = False
+
+    def __aiter__(self) -> _Counted:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._stream)
+        except StopAsyncIteration:
+            self._count()
+            raise
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            self._count()
+
+    def _count(self) -> None:
+        if not self._counted:
+            self._counted = True
+            took = perf_counter() - self._start
+            self._metrics.ended(self._endpoint, self._reply.outcome, took, self._reply.report)
 
 
 def timing_headers(report: Report) -> HeaderList:

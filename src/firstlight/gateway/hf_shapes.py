@@ -17,6 +17,9 @@ from firstlight.gateway.asgi import dump_json
 _LISTED_ZERO_SHOT = (1, 1, 7)
 """First huggingface_hub that reads ``[{"label", "score"}]``; the ones before read ``{"labels", "scores"}``."""
 
+GENERATING = frozenset({"text-generation", "text2text-generation", "summarization", "translation"})
+"""Tasks whose answers take long enough to be worth streaming, and worth ending when nobody waits for them."""
+
 _HUB = re.compile(r"\bhf_hub/(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
 
 
@@ -37,13 +40,16 @@ def meant(inputs: Any, parameters: dict[str, Any], possible: tuple[str, ...]) ->
 def with_defaults(task: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Parameters with the Inference API's own defaults, which are not the pipeline's.
 
-    All labels are answered unless ``top_k`` says otherwise, and entities are grouped.
+    All labels are answered unless ``top_k`` says otherwise, entities are grouped, and a generated text does not begin
+    with its prompt.
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     if task == "text-classification":
         return {"top_k": None, **given}
     if task == "token-classification":
         return {"aggregation_strategy": "simple", **given}
+    if task == "text-generation":
+        return {"return_full_text": False, **given}
     return given
 
 

@@ -6,6 +6,7 @@ conventions: ``POST /`` (inference toolkit), ``/predict`` (Vertex AI: ``instance
 
 Request: ``{"inputs": ..., "parameters": {...}}``. Query parameters become parameters that the body does not have;
 ``options`` (``use_cache``, ``wait_for_model``, ...) are taken and ignored: a cold start always holds the request.
+``"stream": true`` streams what a generating task says (``hf_streaming``).
 Errors: ``{"error": "...", "error_type": "..."}``.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Route
 
-from firstlight.gateway import streams
+from firstlight.gateway import hf_media, hf_streaming, patience, streams
 from firstlight.gateway.asgi import (
     JSON_TYPE,
     Answer,
@@ -30,10 +31,11 @@ from firstlight.gateway.asgi import (
 from firstlight.gateway.catalogue import Entry
 from firstlight.gateway.core import Gateway, timing_headers
 from firstlight.gateway.failures import of_reply
-from firstlight.gateway.hf_shapes import for_client, meant, of_script, with_defaults
+from firstlight.gateway.hf_shapes import GENERATING, for_client, meant, of_script, with_defaults
+from firstlight.gateway.patience import Way
 from firstlight.invoke.types import REQUEST_LIMIT, Invocation, Reply
+from firstlight.runtime import tasks
 from firstlight.runtime.errors import FirstlightError, InvalidInput, UnsupportedMedia
-from firstlight.runtime.tasks import canonical
 
 _NOT_PARAMETERS = frozenset({"inputs", "parameters", "options", "model", "stream", "task"})
 _BODY_TYPES = ("", "application/json", "text/plain", "application/x-www-form-urlencoded")
@@ -62,13 +64,13 @@ class HuggingFace:
         path = call.path_parameters["id"]
         name, mark, task = path.rpartition("/pipeline/")
         entry = self.gateway.catalogue.find(name if mark else path)
-        return await self._infer(call, entry, canonical(task) if mark else "")
+        return await self._infer(call, entry, task if mark else "")
 
     async def pipeline(self, call: Call) -> Answer:
         """``/pipeline/{task}``: the first endpoint of that task, or the one that is named."""
-        task, name = canonical(call.path_parameters["task"]), call.path_parameters.get("id")
+        task, name = call.path_parameters["task"], call.path_parameters.get("id")
         catalogue = self.gateway.catalogue
-        entry = catalogue.find(name) if name else catalogue.of_task(task)
+        entry = catalogue.find(name) if name else catalogue.of_task(tasks.canonical(task))
         return await self._infer(call, entry, task)
 
     async def first(self, call: Call) -> Answer:
@@ -86,32 +88,69 @@ class HuggingFace:
         return Answer(200, reply.payload, [JSON_TYPE, *_headers(reply, call)])
 
     async def _infer(self, call: Call, entry: Entry, task: str) -> Answer:
-        body = _json_object(await call.body(REQUEST_LIMIT), call)
+        content = await call.body(REQUEST_LIMIT)
+        takes = () if entry.script else tasks.takes(task or entry.task or "")
+        body = hf_media.inputs(content, call, takes) or _json_object(content, call)
         event = _event(body, call.query(), entry, task)
+        task = event.get("task") or entry.task or ""
+        if not entry.script and task in GENERATING:
+            return await self._generate(call, entry, task, event, body.get("stream"))
+        if not entry.script and _flag(body.get("stream")):
+            raise InvalidInput(
+                f"{task or entry.name} answers at once and does not stream", 'leave "stream" out'
+            )
         reply = await self._carry(call, entry, dump_json(event))
         headers = [JSON_TYPE, *_headers(reply, call)]
         if entry.task is None:
             status, payload = of_script(reply.payload)
             return Answer(status, payload, headers)
-        task = event.get("task", entry.task)
+        blob = hf_media.bare(reply.payload, call.header(b"accept")) if takes else None
+        if blob is not None:
+            return Answer(200, blob[0], [(b"content-type", blob[1].encode()), *headers[1:]])
         return Answer(
             200, for_client(task, event["inputs"], reply.payload, call.header(b"user-agent")), headers
         )
 
-    async def _carry(self, call: Call, entry: Entry, payload: bytes) -> Reply:
+    async def _generate(
+        self, call: Call, entry: Entry, task: str, event: dict[str, Any], stream: Any
+    ) -> Answer:
+        """A generating task, which ends when its client goes away."""
+        wanted = patience.of(call, _flag(stream), by_header=True)
+        way = patience.choose(wanted)
+        try:
+            if way is Way.STREAM:
+                invocation = _invocation(call, entry, dump_json({**event, "stream": True}))
+                return await hf_streaming.answer(call, self.gateway, invocation)
+            if wanted.seconds and "max_time" in tasks.schema(task)["parameters"]["properties"]:
+                event["parameters"] = {"max_time": wanted.seconds, **event.get("parameters", {})}
+            reply = await call.while_present(self._carry(call, entry, dump_json(event), stops=True))
+        except FirstlightError as error:
+            raise hf_streaming.as_generation(error) from error
+        payload = for_client(task, event["inputs"], reply.payload, call.header(b"user-agent"))
+        return Answer(200, payload, [JSON_TYPE, *_headers(reply, call)])
+
+    async def _carry(self, call: Call, entry: Entry, payload: bytes, stops: bool = False) -> Reply:
         """Invoke, and raise what the function did wrong as an error with a status."""
-        reply = await self.gateway.invoke(
-            Invocation(
-                endpoint=entry.name,
-                payload=payload,
-                trace_id=call.header(b"x-amzn-trace-id")[:2048] or None,
-                wire="huggingface",
-            )
-        )
+        reply = await self.gateway.invoke(_invocation(call, entry, payload), stops)
         reply.payload = await streams.as_json(reply)
         if reply.function_error:
             raise of_reply(reply)
         return reply
+
+
+def _invocation(call: Call, entry: Entry, payload: bytes) -> Invocation:
+    return Invocation(
+        endpoint=entry.name,
+        payload=payload,
+        trace_id=call.header(b"x-amzn-trace-id")[:2048] or None,
+        wire="huggingface",
+    )
+
+
+def _flag(stream: Any) -> bool:
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidInput("'stream' is not true or false", "leave it out for a whole answer")
+    return stream is True
 
 
 def _json_object(body: bytes, call: Call) -> dict[str, Any]:
@@ -139,8 +178,10 @@ def _event(body: dict[str, Any], query: Mapping[str, str], entry: Entry, task: s
     parameters = {name: _scalar(value) for name, value in query.items() if name != "token"}
     parameters |= {name: value for name, value in body.items() if name not in _NOT_PARAMETERS}
     parameters |= given or {}
+    named = task or _named_task(body)
+    parameters = tasks.implied(named) | parameters
     event: dict[str, Any] = {"inputs": body["inputs"]}
-    task = task or _named_task(body) or meant(body["inputs"], parameters, entry.tasks)
+    task = tasks.canonical(named) if named else meant(body["inputs"], parameters, entry.tasks)
     if task and task != entry.task:
         event["task"] = task
     parameters = with_defaults(task or entry.task or "", parameters)
@@ -155,7 +196,7 @@ def _named_task(body: dict[str, Any]) -> str:
         return ""
     if not isinstance(task, str):
         raise InvalidInput("'task' is not text", "name a pipeline tag, or leave it out")
-    return canonical(task)
+    return task
 
 
 def _script_event(body: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from starlette.routing import BaseRoute, Route
@@ -105,7 +105,7 @@ class LambdaApi:
             (b"x-amz-executed-version", reply.executed_version.encode()),
             _request_id(reply.request_id),
         ]
-        return Answer(200, b"", headers, stream=_event_stream(reply, tail))
+        return Answer(200, b"", headers, stream=streams.Piped(_event_stream(reply, tail), reply.stream))
 
     async def invoke_async(self, call: Call) -> Answer:
         """InvokeAsync, which AWS has deprecated in favour of Event."""
@@ -229,7 +229,7 @@ def _reply_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def _event_stream(reply: Reply, tail: bool) -> AsyncIterator[bytes]:
+async def _event_stream(reply: Reply, tail: bool) -> AsyncGenerator[bytes]:
     """PayloadChunk for every piece, then InvokeComplete."""
     if reply.stream is not None:
         async for framed in eventstream.chunks(reply.stream):

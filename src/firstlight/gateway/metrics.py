@@ -14,6 +14,10 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds of the duration histograms, in seconds."""
 
 
+TOKEN_KINDS = ("prompt", "generated")
+"""Each is counted by workers as ``<kind>_tokens``."""
+
+
 class Histogram:
     """Counts of durations by bucket."""
 
@@ -48,6 +52,8 @@ class Metrics:
         self.durations: dict[str, Histogram] = {}
         self.waits: dict[str, Histogram] = {}
         self.inits: dict[str, Histogram] = {}
+        self.first_tokens: dict[str, Histogram] = {}
+        self.tokens: dict[tuple[str, str], int] = {}
 
     def started(self, endpoint: str) -> None:
         """An invocation went out."""
@@ -57,7 +63,7 @@ class Metrics:
         """It came back.
 
         Args:
-            status: ``ok``, ``error``, ``timeout``, ``crash``, or the code of the error that was raised.
+            status: ``ok``, ``error``, ``timeout``, ``crash``, ``cancelled``, or the code of the error that was raised.
             seconds: as the gateway saw it, queue and cold start included.
             report: the invocation's own figures, None when no worker took it.
         """
@@ -72,6 +78,12 @@ class Metrics:
             self.cold_starts[endpoint] = self.cold_starts.get(endpoint, 0) + 1
         if report.init_ms is not None:
             _observe(self.inits, endpoint, report.init_ms / 1000)
+        if "first_token" in report.timings:
+            _observe(self.first_tokens, endpoint, (report.queue_ms + report.timings["first_token"]) / 1000)
+        for kind in TOKEN_KINDS:
+            count = report.counts.get(f"{kind}_tokens", 0)
+            if count > 0:
+                self.tokens[endpoint, kind] = self.tokens.get((endpoint, kind), 0) + count
 
     def text(self, pools: Mapping[str, Mapping[str, Any]]) -> str:
         """All of it, with what the invoker says of its pools now (``status()``)."""
@@ -97,10 +109,18 @@ class Metrics:
                 self.waits,
             ),
             ("firstlight_init_duration_seconds", "Start of a worker until it asked for work.", self.inits),
+            (
+                "firstlight_first_token_seconds",
+                "Until the first token of a generated text was known, a cold start included.",
+                self.first_tokens,
+            ),
         ):
             _family(lines, name, "histogram", what)
             for endpoint, histogram in series.items():
                 lines.extend(histogram.lines(name, f'endpoint="{_escape(endpoint)}"'))
+        _family(lines, "firstlight_tokens_total", "counter", "Tokens read and written, by kind.")
+        for (endpoint, kind), count in self.tokens.items():
+            lines.append(f'firstlight_tokens_total{{endpoint="{_escape(endpoint)}",kind="{kind}"}} {count}')
         _gauges(lines, pools)
         return "\n".join(lines) + "\n"
 

@@ -11,6 +11,7 @@ from firstlight.gateway.asgi import Answer, Call, Wire, json_answer
 from firstlight.gateway.catalogue import Entry
 from firstlight.gateway.core import Gateway
 from firstlight.gateway.huggingface import explain
+from firstlight.gateway.openai import document as openai_document
 from firstlight.gateway.web import docs, frame
 from firstlight.gateway.web.examples import about, examples
 from firstlight.runtime import tasks
@@ -56,15 +57,16 @@ def document(gateway: Gateway) -> Schema:
         paths[f"/2015-03-31/functions/{entry.name}/invocations"] = {"post": _invoke(entry)}
         if entry.endpoint.route:
             paths[entry.endpoint.route] = _own_route(entry)
+    paths |= openai_document.paths(gateway.catalogue)
     paths |= _server_paths()
-    schemas: dict[str, Schema] = {"Error": _ERROR}
+    schemas: dict[str, Schema] = {"Error": _ERROR, "OpenAIError": openai_document.ERROR}
     components: Schema = {"schemas": schemas}
     found: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": gateway.project.name,
             "version": __version__,
-            "description": "Endpoints served by firstlight, as Hugging Face routes and AWS Lambda functions.",
+            "description": "Endpoints served by firstlight: Hugging Face and OpenAI routes, AWS Lambda functions.",
         },
         "paths": paths,
         "components": components,

@@ -65,7 +65,7 @@ class OwnRoutes:
         if len(payload) > REQUEST_LIMIT:
             raise PayloadTooLarge("the request is over 6 MB once it is an event")
         reply = await self._carry(call, entry, payload)
-        if reply.function_error:
+        if reply.function_error and reply.stream is None:
             timed_out = reply.outcome == "timeout"
             log.warning(
                 "%s answered %s with an error: %s",

@@ -9,12 +9,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstlight.invoke import scaling
-from firstlight.invoke.jobs import Job
+from firstlight.invoke.jobs import Job, Totals
 from firstlight.invoke.logs import LogSink
 from firstlight.invoke.outcomes import InitFailure
 from firstlight.invoke.processes import Launcher
@@ -41,16 +41,6 @@ class Surroundings:
     log_sink: LogSink | None = None
     idle_s: float = scaling.IDLE_S
     queue_limit: int = scaling.QUEUE_LIMIT
-
-
-@dataclass(slots=True)
-class Totals:
-    """What a pool has done since it was made."""
-
-    invocations: int = 0
-    cold_starts: int = 0
-    throttled: int = 0
-    outcomes: dict[str, int] = field(default_factory=lambda: {"ok": 0, "error": 0, "timeout": 0, "crash": 0})
 
 
 class Pool:
@@ -97,6 +87,18 @@ class Pool:
         self._waiting_bytes += len(invocation.payload)
         self._serve()
         return job.waiter
+
+    def leave(self, request_id: str) -> bool:
+        """End the work of an invocation, or do not begin it; whether it is one of this pool's."""
+        for job in self._waiting:
+            if job.invocation.request_id == request_id:
+                self._waiting.remove(job)
+                self._waiting_bytes -= len(job.invocation.payload)
+                job.forget(self.spec.memory_mb)
+                self.totals.add(job.reply)
+                self._settle()
+                return True
+        return any(worker.abandon(request_id) for worker in self._busy)
 
     def status(self) -> dict[str, Any]:
         """Workers by state, the queue, what was done; for health and metrics."""
@@ -171,10 +173,9 @@ class Pool:
             job.deliver()
 
     def job_done(self, job: Job) -> None:
-        report, outcome = job.reply.report, job.reply.outcome
-        self.totals.outcomes[outcome] += 1
-        self.totals.cold_starts += report.cold
-        self._service_s = scaling.smoothed(self._service_s, report.duration_ms / 1000)
+        self.totals.add(job.reply)
+        if not job.abandoned:  # how long those take says nothing about the others
+            self._service_s = scaling.smoothed(self._service_s, job.reply.report.duration_ms / 1000)
 
     # What follows from it.
 

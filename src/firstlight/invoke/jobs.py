@@ -6,10 +6,28 @@ import asyncio
 import json
 import math
 import time
+from dataclasses import dataclass, field
 
 from firstlight.invoke.outcomes import billed_ms
 from firstlight.invoke.streams import ReplyStream
 from firstlight.invoke.types import Invocation, Reply, Report
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the workers of an endpoint have done since it was made."""
+
+    invocations: int = 0
+    cold_starts: int = 0
+    throttled: int = 0
+    outcomes: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("ok", "error", "timeout", "crash", "cancelled"), 0)
+    )
+
+    def add(self, reply: Reply) -> None:
+        """Count an invocation that has ended."""
+        self.outcomes[reply.outcome] += 1
+        self.cold_starts += reply.report.cold
 
 
 class Job:
@@ -17,10 +35,22 @@ class Job:
 
     Args:
         invocation: as it was asked for.
-        waiter: is given the reply; one that was cancelled (the caller is gone) does not stop the invocation.
+        waiter: is given the reply; one that was cancelled (the caller is gone) does not by itself stop the invocation.
+
+    Attributes:
+        abandoned: the worker was told that nobody waits for the answer any more.
     """
 
-    __slots__ = ("deadline", "invocation", "queued_at", "reply", "started_at", "stream", "waiter")
+    __slots__ = (
+        "abandoned",
+        "deadline",
+        "invocation",
+        "queued_at",
+        "reply",
+        "started_at",
+        "stream",
+        "waiter",
+    )
 
     def __init__(self, invocation: Invocation, waiter: asyncio.Future[Reply]) -> None:
         self.invocation = invocation
@@ -29,6 +59,7 @@ class Job:
         self.deadline = 0.0
         self.reply = Reply(invocation.request_id)
         self.stream: ReplyStream | None = None
+        self.abandoned = False
 
     def deliver(self) -> None:
         """Give the reply to the caller, or end the stream it already has."""
@@ -42,9 +73,16 @@ class Job:
         self.stream = self.reply.stream = stream
         self.reply.content_type = content_type
         if self.waiter.cancelled():
-            asyncio.get_running_loop().create_task(stream.aclose())
+            stream.leave()
         elif not self.waiter.done():
             self.waiter.set_result(self.reply)
+
+    def forget(self, memory_mb: int) -> None:
+        """Nobody waits for the answer any more, and no worker has begun with it."""
+        self.reply.outcome = "cancelled"
+        self.started_at = time.monotonic()
+        self.measure(self.started_at, memory_mb, 0, None)
+        self.deliver()
 
     def refuse(self, error: Exception) -> None:
         """There will be no reply."""

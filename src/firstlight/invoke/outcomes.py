@@ -26,6 +26,10 @@ _SIGNALS = {
 }
 
 
+CANCELLED_TEXT = "the caller went away, so the work was ended"
+"""The log line of an invocation that nobody waited for any more."""
+
+
 def exit_text(status: int) -> str:
     """How a process ended, as Go words it.
 

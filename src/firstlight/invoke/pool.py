@@ -72,6 +72,15 @@ class PoolInvoker:
             )
         return await pool.submit(invocation)
 
+    def leave(self, request_id: str) -> None:
+        """Nobody waits for the reply to an invocation any more: its work ends as soon as its worker notices.
+
+        The reply still comes, with the outcome ``cancelled``; a function that ends before that answers as ever.
+        """
+        for pool in (*self._pools.values(), *self._retiring.values()):
+            if pool.leave(request_id):
+                return
+
     def function(self, name: str) -> WorkerSpec:
         """The spec of an endpoint.
 

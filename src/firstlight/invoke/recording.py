@@ -1,6 +1,6 @@
 """One record for every invocation, whatever became of it, committed before its reply leaves.
 
-A caller that goes away neither stops the invocation nor its record.
+A caller that goes away never stops the record; it stops the invocation only by ``leave``, or by closing a stream.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
 from firstlight.invoke.outcomes import error_type
-from firstlight.invoke.types import Invocation, Invoker, Reply, Throttled, WorkerSpec
+from firstlight.invoke.types import ByteStream, Invocation, Invoker, Reply, Throttled, WorkerSpec
 from firstlight.runtime.errors import EndpointNotFound, FirstlightError, RecordError
 
 _AT_ONCE_BYTES = 16 * 1024
@@ -40,6 +40,8 @@ class LocalInvoker(Invoker, Protocol):
 
     def status(self) -> dict[str, dict[str, Any]]: ...
 
+    def leave(self, request_id: str) -> None: ...
+
     def replace(self, specs: Mapping[str, WorkerSpec]) -> None: ...
 
 
@@ -61,6 +63,7 @@ class RecordingInvoker:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.function = inner.function
         self.status = inner.status
+        self.leave = inner.leave
         self.replace = inner.replace
 
     async def invoke(self, invocation: Invocation) -> Reply:
@@ -69,7 +72,7 @@ class RecordingInvoker:
         Raises:
             EndpointNotFound, PayloadTooLarge, Throttled, WorkerFailed.
         """
-        task = self._task(self._carry(invocation))
+        task = self.task(self._carry(invocation))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -92,7 +95,7 @@ class RecordingInvoker:
             await self._keep(self._refusal(invocation, began, error))
             raise
         if reply.stream is not None:
-            reply.stream = _RecordedStream(self, invocation, began, reply)
+            reply.stream = _RecordedStream(self, invocation, began, reply, reply.stream)
             return reply
         await self.keep_reply(invocation, began, reply, len(reply.payload), reply.payload)
         return reply
@@ -131,15 +134,15 @@ class RecordingInvoker:
         """Whether the bytes of a stream are wanted for its record."""
         return self._policy.store != "none"
 
-    def leave(self, stream: AsyncIterator[bytes]) -> None:
-        """Nobody reads the stream any more: read it to its end, so that the function ends and its record is written."""
-        self._task(_exhaust(stream))
-
     def _leave(self, task: asyncio.Task[Reply]) -> None:
-        if not task.cancelled() and task.exception() is None and task.result().stream is not None:
-            self.leave(task.result().stream)  # type: ignore[arg-type]
+        """The caller went away before there was a reply; where that is a stream now, nobody will read it."""
+        if not task.cancelled() and task.exception() is None:
+            stream = task.result().stream
+            if stream is not None:
+                self.task(stream.aclose())
 
-    def _task(self, coroutine: Any) -> asyncio.Task[Any]:
+    def task(self, coroutine: Any) -> asyncio.Task[Any]:
+        """Run something that is done even when whoever asked for it has gone; ``close`` waits for it."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -193,28 +196,33 @@ class RecordingInvoker:
 class _RecordedStream:
     """A streamed answer whose end waits for its record."""
 
-    def __init__(self, invoker: RecordingInvoker, invocation: Invocation, began: float, reply: Reply) -> None:
+    def __init__(
+        self,
+        invoker: RecordingInvoker,
+        invocation: Invocation,
+        began: float,
+        reply: Reply,
+        stream: ByteStream,
+    ) -> None:
         self._invoker = invoker
         self._invocation = invocation
         self._began = began
         self._reply = reply
-        self._inner = reply.stream
+        self._inner = stream
         self._size = 0
         self._chunks: list[bytes] = []
-        self._over = False
+        self._kept: asyncio.Task[None] | None = None
 
     def __aiter__(self) -> _RecordedStream:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._over or self._inner is None:
+        if self._kept is not None:
             raise StopAsyncIteration
         try:
             data = await anext(self._inner)
         except StopAsyncIteration:
-            self._over = True
-            output = b"".join(self._chunks)
-            await self._invoker.keep_reply(self._invocation, self._began, self._reply, self._size, output)
+            await self._record(self._keep())
             raise
         self._size += len(data)
         if self._invoker.gather():
@@ -222,11 +230,23 @@ class _RecordedStream:
         return data
 
     async def aclose(self) -> None:
-        """The reader leaves; the function runs on to its end."""
-        if not self._over:
-            self._invoker.leave(self)
+        """The reader leaves: the function's work is ended, and what it was until then is recorded."""
+        await self._record(self._end())
 
+    async def _record(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work once, also when whoever waits for it gives up."""
+        if self._kept is None:
+            self._kept = self._invoker.task(work)
+        else:
+            work.close()
+        await asyncio.shield(self._kept)
 
-async def _exhaust(stream: AsyncIterator[bytes]) -> None:
-    async for _ in stream:
-        pass
+    async def _end(self) -> None:
+        await self._inner.aclose()
+        if self._reply.outcome == "ok":
+            self._reply.outcome = "cancelled"
+        await self._keep()
+
+    async def _keep(self) -> None:
+        output = b"".join(self._chunks)
+        await self._invoker.keep_reply(self._invocation, self._began, self._reply, self._size, output)

@@ -116,6 +116,15 @@ class RuntimeApi:
         for connection in tuple(self.connections):
             connection.close()
 
+    def abandon(self) -> None:
+        """Hang up on a worker in the middle of an invocation whose answer nobody waits for any more.
+
+        It learns of it when it next writes (or looks whether it is still in time), and asks for the next invocation
+        over a new connection; what it says of the old one until then is refused.
+        """
+        self.phase = Phase.ANSWERED
+        self.close()
+
     def lost(self, connection: Connection) -> None:
         """A connection was closed."""
         self.connections.discard(connection)

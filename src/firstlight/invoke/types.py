@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from firstlight.runtime.errors import TooManyRequests
 
@@ -74,7 +74,7 @@ class Invocation:
         client_context: JSON text (not base64), as ``Lambda-Runtime-Client-Context`` carries it.
         trace_id: value of ``X-Amzn-Trace-Id``.
         tail: whether the caller wants the end of the log (``X-Amz-Log-Type: Tail``).
-        wire: the protocol it came by, for the record: ``lambda``, ``huggingface``, ``route``, ...
+        wire: the protocol it came by, for the record: ``lambda``, ``huggingface``, ``openai``, ``route``, ...
     """
 
     endpoint: str
@@ -108,19 +108,31 @@ class Report:
     warnings: list[str] = field(default_factory=list)
 
 
+class ByteStream(Protocol):
+    """The bytes of a streamed reply, as they are made."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def __anext__(self) -> Coroutine[Any, Any, bytes]: ...
+
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        """Read no more: the function's work is ended, and the reply's report is complete when this returns."""
+
+
 @dataclass(slots=True)
 class Reply:
     """What came back.
 
     A streamed reply has ``stream`` and an empty ``payload``; ``log``, ``report`` and, where the function broke off,
-    ``function_error`` and ``payload`` (the error as JSON) are complete once the stream has ended.
+    ``function_error`` and ``payload`` (the error as JSON) are complete once the stream has ended or was closed.
     ``log`` is the last 4 KB of the invocation's log, START and REPORT lines included.
-    ``outcome`` says it in one word for the record: ``ok``, ``error``, ``timeout`` or ``crash``.
+    ``outcome`` says it in one word for the record: ``ok``, ``error``, ``timeout``, ``crash``, or ``cancelled`` where
+    the caller went away and the work was ended.
     """
 
     request_id: str
     payload: bytes = b""
-    stream: AsyncIterator[bytes] | None = None
+    stream: ByteStream | None = None
     content_type: str = "application/json"
     function_error: str | None = None
     executed_version: str = LATEST

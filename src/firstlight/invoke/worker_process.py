@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from firstlight.invoke.processes import Launcher
 from firstlight.invoke.runtime_api import RuntimeApi
 from firstlight.invoke.runtime_messages import Answer
 from firstlight.invoke.sandbox import Sandbox
-from firstlight.invoke.streams import ReplyStream
+from firstlight.invoke.streams import ReplyStream, Streaming
 from firstlight.invoke.types import WorkerSpec, function_arn, new_trace_id
 from firstlight.runtime.errors import FirstlightError, WorkerFailed
 
@@ -83,8 +84,8 @@ class Worker:
 
     @property
     def answered(self) -> bool:
-        """Whether it has answered and is about to ask for the next invocation."""
-        return self.state is State.BUSY and self._job is None
+        """Whether it is done with its invocation, or was told to be, and is about to ask for the next one."""
+        return self.state is State.BUSY and (self._job is None or self._job.abandoned)
 
     async def start(self, launcher: Launcher, path: Path) -> None:
         """Start the process, with the Runtime API on a socket at ``path``; the pool is told when that fails."""
@@ -118,6 +119,18 @@ class Worker:
             headers[b"Lambda-Runtime-Client-Context"] = invocation.client_context
         self._api.send(invocation.payload, invocation.request_id, headers)
 
+    def abandon(self, request_id: str) -> bool:
+        """Nobody waits for the answer to an invocation any more: end it, if this worker has it, and go on."""
+        job = self._job
+        if job is None or job.invocation.request_id != request_id:
+            return False
+        if not job.abandoned:
+            job.abandoned = True
+            job.reply.outcome = "cancelled"
+            self._sandbox.log.add(f"{request_id} {outcomes.CANCELLED_TEXT}\n")
+            self._api.abandon()
+        return True
+
     def look(self, now: float) -> None:
         """Check deadline and memory of a worker that is starting or busy; called every few milliseconds."""
         resident = self._sandbox.resident_mb()
@@ -138,6 +151,8 @@ class Worker:
     # What the Runtime API tells.
 
     def on_next(self, notes: bytes) -> None:
+        if self._job is not None:  # it was abandoned, and has ended now
+            self._complete(self._job, notes)
         if self.state is State.STARTING:
             self.start_s = time.monotonic() - self.since
             self._init_ms = self.start_s * 1000
@@ -169,10 +184,11 @@ class Worker:
             self._complete(self._job)
 
     def on_stream(self, content_type: str, connection: Connection) -> Streaming:
-        stream = ReplyStream(connection)
-        if self._job is not None:
-            self._job.deliver_stream(stream, content_type)
-        return Streaming(self, stream)
+        job = self._job
+        stream = ReplyStream(connection, partial(self.abandon, job.invocation.request_id if job else ""))
+        if job is not None:
+            job.deliver_stream(stream, content_type)
+        return Streaming(stream, self.on_stream_end)
 
     def on_stream_end(self, answer: Answer) -> None:
         """A streamed answer is complete, or broken off by the function itself."""
@@ -204,7 +220,8 @@ class Worker:
         log = self._sandbox.log
         log.drain()
         peak_mb = self._sandbox.peak_mb()
-        over = scaling.over_memory(peak_mb, self.spec.memory_mb) and job.reply.outcome in ("ok", "error")
+        stopped = job.reply.outcome in ("timeout", "crash")
+        over = not stopped and scaling.over_memory(peak_mb, self.spec.memory_mb)
         if over:
             job.fail(outcomes.out_of_memory(job.invocation.request_id), "crash")
             log.add(outcomes.memory_text(self.spec.memory_mb) + "\n")
@@ -273,14 +290,3 @@ class Worker:
         self.state = State.GONE
         self._sandbox.close()
         self._owner.worker_gone(self)
-
-
-class Streaming:
-    """Carries the bytes of a streamed answer from the Runtime API to the reader."""
-
-    def __init__(self, worker: Worker, stream: ReplyStream) -> None:
-        self._worker = worker
-        self.feed = stream.feed
-
-    def end(self, answer: Answer) -> None:
-        self._worker.on_stream_end(answer)

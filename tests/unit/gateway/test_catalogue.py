@@ -33,6 +33,17 @@ def test_a_bundle_says_what_it_serves(tmp_path: Path) -> None:
     assert entry.task == "feature-extraction"
     assert {"sentence-similarity", "zero-shot-classification"} <= set(entry.tasks)
     assert (entry.source, entry.licence, entry.precision) == ("acme/encoder", "mit", "int8")
+    assert len(entry.digest) == 64
+    assert entry.created == int((tmp_path / "bundle.json").stat().st_mtime)
+    assert entry.generation == {}
+
+
+def test_a_bundle_says_how_its_model_generates(tmp_path: Path) -> None:
+    own = {"temperature": 0.7, "do_sample": True}
+    entry = describe(Endpoint("e", model="starter:e"), bundle(tmp_path, defaults={"generation": own}))
+    assert entry.generation == own
+    entry = describe(Endpoint("e", model="starter:e"), bundle(tmp_path, defaults={"generation": 5}))
+    assert entry.generation == {}
 
 
 def test_the_project_may_choose_another_task(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from firstlight.gateway.core import Gateway, timing_headers
 from firstlight.invoke.types import Invocation, Reply
+from firstlight.runtime.errors import TooManyRequests
 from gateways import TableInvoker, report, streamed
 
 
@@ -39,6 +40,31 @@ async def test_a_caller_that_gives_up_is_counted(project: Any) -> None:
         await task
     assert gateway.metrics.invocations == {("qa", "cancelled"): 1}
     assert gateway.metrics.in_flight == {"qa": 0}
+
+
+@pytest.mark.parametrize("late", [Reply("r", b"1"), None, TooManyRequests("busy")])
+async def test_a_caller_that_gives_up_on_an_invoker_that_goes_on(project: Any, late: Any) -> None:
+    started, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(TableInvoker):
+        async def invoke(self, invocation: Invocation) -> Reply:
+            started.set()
+            await goes_on.wait()
+            return await super().invoke(invocation)
+
+    invoker = Slow()
+    invoker.table["qa"] = late or streamed(b"a", b"b")
+    gateway = Gateway(project, invoker)
+    task = asyncio.create_task(gateway.invoke(Invocation("qa", b"{}"), stops=True))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert gateway.metrics.in_flight == {"qa": 1}
+    goes_on.set()
+    while gateway.metrics.in_flight["qa"]:
+        await asyncio.sleep(0)
+    assert sum(gateway.metrics.invocations.values()) == 1
 
 
 def test_timing_headers_stay_headers_whatever_a_worker_notes() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from firstlight.gateway.app import create_app
 from firstlight.gateway.metrics import Metrics
-from gateways import Client, report
+from firstlight.project import Project
+from gateways import Client, TableInvoker, report, with_stories
 
-TEXT = (Path(__file__).resolve().parents[3] / "docs" / "gateway.md").read_text()
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+TEXT = (DOCS / "gateway.md").read_text()
 UNSPOKEN = ("/assets", "/favicon.ico", "/openapi.json", "/{path", "/2014-11-13", "/{rest")
 
 
@@ -29,3 +32,13 @@ def test_every_metric() -> None:
         "workers_starting|idle|busy", "workers_starting firstlight_workers_idle firstlight_workers_busy"
     )
     assert {name for name in names if name not in written} == set()
+
+
+async def test_every_field_of_the_openai_routes(project: Project, invoker: TableInvoker) -> None:
+    text = (DOCS / "openai.md").read_text()
+    client = Client(with_stories(create_app(project, invoker)))
+    document = (await client("GET", "/openapi.json")).json()
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings"):
+        content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        missing = {name for name in content["schema"]["properties"] if not re.search(rf"`{name}\b", text)}
+        assert missing == set()

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstlight.gateway.app import create_app
-from gateways import Client, TableInvoker, make_project
+from gateways import Client, TableInvoker, generated, make_project, speaking, with_stories
 
 PATHS = st.sampled_from(
     [
@@ -21,6 +21,13 @@ PATHS = st.sampled_from(
         "/models/sentiment",
         "/models/embeddings/pipeline/sentence-similarity",
         "/models/hello",
+        "/models/stories",
+        "/models/stories/v1/chat/completions",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/models",
+        "/v1/models/stories",
         "/pipeline/ner",
         "/predict",
         "/invocations",
@@ -41,7 +48,14 @@ BODIES = st.one_of(
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
-                st.sampled_from(["inputs", "parameters", "text", "task", "x"]), inner, max_size=4
+                st.sampled_from(
+                    [
+                        *("inputs", "parameters", "text", "task", "x", "stream", "model", "messages", "role"),
+                        *("content", "prompt", "input", "n", "stop", "logprobs", "response_format", "type"),
+                    ]
+                ),
+                inner,
+                max_size=4,
             )
         ),
         max_leaves=8,
@@ -62,6 +76,7 @@ HEADER_NAMES = st.sampled_from(
         b"x-amzn-trace-id",
         b"if-none-match",
         b"origin",
+        b"prefer",
     ]
 )
 HEADERS = st.lists(st.tuples(HEADER_NAMES, st.binary(max_size=30)), max_size=4)
@@ -75,7 +90,8 @@ def test_garbage_is_never_our_failure(
     invoker = TableInvoker()
     for name in ("sentiment", "qa", "embeddings", "zero", "ner", "hello"):
         invoker.table[name] = {"statusCode": 200, "body": "x"}
-    client = Client(create_app(make_project(Path("/nowhere")), invoker))
+    invoker.table["stories"] = speaking(generated("x"))
+    client = Client(with_stories(create_app(make_project(Path("/nowhere")), invoker)))
 
     async def ask() -> None:
         response = await client(method, path + query, body, raw_headers=headers)

@@ -32,6 +32,23 @@ def test_the_text_is_well_formed_and_adds_up(ended: list[tuple[str, str, float, 
     assert counted == len(ended)
 
 
+def test_tokens_and_the_time_to_the_first() -> None:
+    metrics = Metrics()
+    for status in ("ok", "cancelled"):
+        metrics.started("a")
+        counts = {"prompt_tokens": 5, "generated_tokens": 20, "odd": 3}
+        metrics.ended("a", status, 2.0, report(queue_ms=300.0, timings={"first_token": 400.0}, counts=counts))
+    metrics.started("a")
+    metrics.ended("a", "ok", 2.0, report(counts={"prompt_tokens": 0, "generated_tokens": -1}))
+    text = metrics.text({})
+    assert 'firstlight_tokens_total{endpoint="a",kind="prompt"} 10\n' in text
+    assert 'firstlight_tokens_total{endpoint="a",kind="generated"} 40\n' in text
+    assert "odd" not in text
+    assert 'firstlight_first_token_seconds_bucket{endpoint="a",le="0.5"} 0\n' in text
+    assert 'firstlight_first_token_seconds_bucket{endpoint="a",le="1.0"} 2\n' in text
+    assert 'firstlight_first_token_seconds_sum{endpoint="a"} 1.400000\n' in text
+
+
 def test_buckets_are_cumulative() -> None:
     metrics = Metrics()
     for seconds in (0.0005, 0.001, 0.02, 99.0):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -49,8 +50,10 @@ async def test_an_answer_that_breaks_off_is_left_incomplete(client: Client, invo
     )
     messages: list[Any] = []
 
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return next(requests, None) or await asyncio.Future()
 
     async def send(message: Any) -> None:
         messages.append(message)

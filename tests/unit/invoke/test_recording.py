@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from firstlight.invoke.recording import RecordingInvoker
-from firstlight.invoke.types import Invocation, Reply, Report, Throttled, WorkerSpec
+from firstlight.invoke.types import ByteStream, Invocation, Reply, Report, Throttled, WorkerSpec
 from firstlight.runtime.errors import EndpointNotFound, PayloadTooLarge, RecordError
 
 
@@ -24,6 +24,10 @@ class Inner:
         self.go = asyncio.Event()
         self.go.set()
         self.closed = False
+        self.left: list[str] = []
+
+    def leave(self, request_id: str) -> None:
+        self.left.append(request_id)
 
     async def invoke(self, invocation: Invocation) -> Reply:
         await self.go.wait()
@@ -164,7 +168,7 @@ async def test_a_caller_that_leaves_is_recorded(recorder: Recorder) -> None:
     assert [record["status"] for record in recorder.records] == ["ok"]
 
 
-async def _pieces(answer: Reply) -> AsyncIterator[bytes]:
+async def _pieces(answer: Reply) -> AsyncGenerator[bytes]:
     yield b"one "
     yield b"two"
     answer.outcome = "error"
@@ -191,10 +195,58 @@ async def test_a_stream_is_recorded_at_its_end(recorder: Recorder) -> None:
 async def test_a_reader_that_leaves_is_recorded(recorder: Recorder) -> None:
     inner = reply(payload=b"")
     inner.stream = _pieces(inner)
-    invoker = made(Inner(inner), recorder)
-    answer = await invoker.invoke(ASKED)
+    answer = await made(Inner(inner), recorder).invoke(ASKED)
     assert answer.stream is not None
     await anext(answer.stream)
-    await answer.stream.aclose()  # type: ignore[attr-defined]
+    await answer.stream.aclose()
+    await answer.stream.aclose()
+    assert [piece async for piece in answer.stream] == []
+    (record,) = recorder.records
+    assert (record["status"], record["response_bytes"]) == ("cancelled", 4)
+
+
+async def test_a_reader_that_leaves_at_the_end_is_recorded_once(recorder: Recorder) -> None:
+    recorder.hold = True
+    inner = reply(payload=b"")
+    inner.stream = _pieces(inner)
+    answer = await made(Inner(inner), recorder).invoke(ASKED)
+    assert answer.stream is not None
+    reading = asyncio.create_task(_all(answer.stream))
+    while not recorder.futures:
+        await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.wait([reading])
+    leaving = asyncio.create_task(answer.stream.aclose())
+    await asyncio.sleep(0)
+    recorder.futures[0].set_result(None)
+    await leaving
+    assert [record["status"] for record in recorder.records] == ["error"]
+
+
+async def _all(stream: ByteStream) -> list[bytes]:
+    return [piece async for piece in stream]
+
+
+async def test_work_that_was_ended_is_recorded(recorder: Recorder) -> None:
+    inner = Inner(reply(payload=b"", outcome="cancelled"))
+    invoker = made(inner, recorder)
+    invoker.leave("r1")
+    assert inner.left == ["r1"]
+    await invoker.invoke(ASKED)
+    (record,) = recorder.records
+    assert (record["status"], record["error_type"], record["duration_ms"]) == ("cancelled", None, 2.0)
+
+
+async def test_a_caller_who_leaves_before_a_stream_begins_ends_it(recorder: Recorder) -> None:
+    streamed = reply(payload=b"")
+    streamed.stream = _pieces(streamed)
+    inner = Inner(streamed)
+    inner.go.clear()
+    invoker = made(inner, recorder)
+    job = asyncio.create_task(invoker.invoke(ASKED))
+    await asyncio.sleep(0)
+    job.cancel()
+    await asyncio.wait([job])
+    inner.go.set()
     await invoker.close()
-    assert [record["response_bytes"] for record in recorder.records] == [7]
+    assert [(record["status"], record["response_bytes"]) for record in recorder.records] == [("cancelled", 0)]

@@ -310,7 +310,7 @@ def test_nothing_ends_a_header_early(text: str) -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=10))
-def test_any_bytes_from_a_worker_never_raise(pieces: list[bytes]) -> None:
+async def test_any_bytes_from_a_worker_never_raise(pieces: list[bytes]) -> None:
     class Quiet(Listener):
         def __init__(self) -> None:
             self.heard = []

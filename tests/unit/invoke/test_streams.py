@@ -10,10 +10,14 @@ from firstlight.invoke.streams import HIGH_WATER, ReplyStream
 
 
 class Source:
-    """Counts how often it was paused and resumed."""
+    """Counts how often it was paused and resumed, and how often its reader left."""
 
     def __init__(self) -> None:
         self.paused = 0
+        self.left = 0
+
+    def leave(self) -> None:
+        self.left += 1
 
     def pause(self) -> None:
         self.paused += 1
@@ -29,7 +33,7 @@ def source() -> Source:
 
 @pytest.fixture
 def stream(source: Source) -> ReplyStream:
-    return ReplyStream(source)  # type: ignore[arg-type]
+    return ReplyStream(source, source.leave)  # type: ignore[arg-type]
 
 
 async def test_pieces_in_order(stream: ReplyStream) -> None:
@@ -60,8 +64,21 @@ async def test_a_reader_that_leaves_holds_nothing_up(stream: ReplyStream, source
     await reading
     waiting = asyncio.create_task(anext(stream, None))
     await asyncio.sleep(0)
-    await stream.aclose()
+    leaving = asyncio.create_task(stream.aclose())
     assert await waiting is None
     stream.feed(b"x" * (HIGH_WATER + 1))
     assert source.paused == 0
+    assert [piece async for piece in stream] == []
+    assert (source.left, leaving.done()) == (1, False)
+    stream.finish()
+    await leaving
+    await stream.aclose()
+    assert source.left == 1
+
+
+async def test_a_reader_that_leaves_after_the_end_stops_nothing(stream: ReplyStream, source: Source) -> None:
+    stream.feed(b"a")
+    stream.finish()
+    await stream.aclose()
+    assert source.left == 0
     assert [piece async for piece in stream] == []

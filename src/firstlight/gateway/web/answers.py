@@ -13,14 +13,24 @@ JSON_SHOWN = 40_000
 """Characters of JSON that are shown; the whole of it is what the API answers."""
 
 
-def answer(task: str | None, event: dict[str, Any], result: Any) -> Markup:
+_ENDED = {
+    "length": "It ended at the number of tokens that was asked for.",
+    "stop_sequence": "It ended at a stop text.",
+    "deadline": "Time was up before it had ended.",
+}
+
+
+def answer(task: str | None, event: dict[str, Any], result: Any, before: str = "") -> Markup:
     """The answer's markup.
 
     Args:
         task: the task that answered, None for a script.
         event: what was asked.
         result: what came back; a shape that is not the task's own is shown as JSON.
+        before: what earlier parts of a generated answer said.
     """
+    if before:
+        event = {**event, "before": before}
     render = _RENDERERS.get(task) if task else _script
     if render is not None:
         try:
@@ -138,6 +148,24 @@ def _written(key: str) -> Callable[[dict[str, Any], Any], Markup]:
     return render
 
 
+def _generated(event: dict[str, Any], result: Any) -> Markup:
+    """The prompt, what was added to it, and why that ended."""
+    row = result[0] if isinstance(result, list) else result
+    before = event.get("before", "")
+    prompt, said = event["inputs"] + before, row["generated_text"]
+    details = row.get("details") or {}
+    ended = _ENDED.get("deadline" if details.get("deadline") else details.get("finish_reason", ""), "")
+    fill = json.dumps({"parameters.continuation": details.get("continuation"), "before": before + said})
+    return text(
+        [
+            tag("p", tag("span", prompt, class_="prompt"), said, class_="written"),
+            ended and tag("p", ended, class_="hint"),
+            details.get("continuation")
+            and tag("button", "Go on", type="button", class_="chip", data_fill=fill),
+        ]
+    )
+
+
 def _script(_event: dict[str, Any], result: Any) -> Markup:
     """A script's answer; of an HTTP answer the body."""
     if isinstance(result, dict) and "statusCode" in result and "body" in result:
@@ -181,4 +209,5 @@ _RENDERERS: dict[str, Callable[[dict[str, Any], Any], Markup]] = {
     "summarization": _written("summary_text"),
     "translation": _written("translation_text"),
     "text2text-generation": _written("generated_text"),
+    "text-generation": _generated,
 }

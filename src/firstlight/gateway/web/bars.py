@@ -57,6 +57,25 @@ def stacked(parts: Sequence[tuple[str, float]]) -> Markup:
     )
 
 
+def timeline(ticks: Sequence[float], total: float) -> Markup:
+    """A line of time with a stroke at each moment; ``ticks`` and ``total`` in the same unit."""
+    whole = max(total, ticks[-1]) or 1.0
+    strokes = [
+        tag("rect", class_="tick", x=f"{moment / whole * 1000:.2f}", width="1.5", height="12")
+        for moment in ticks
+    ]
+    return tag(
+        "svg",
+        tag("rect", class_="track", y="5", width="1000", height="2"),
+        strokes,
+        class_="timeline",
+        viewBox="0 0 1000 12",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=f"When each of {len(ticks)} pieces came",
+    )
+
+
 def vector(values: Sequence[float]) -> Markup:
     """The numbers of an embedding as a row of thin columns around a middle line."""
     top = max((abs(value) for value in values), default=0.0) or 1.0

@@ -65,7 +65,8 @@ def _fields(operation: Mapping[str, Any]) -> Markup:
 
 
 def _parameters(schema: Mapping[str, Any]) -> Markup:
-    found = schema.get("properties", {}).get("parameters", {}).get("properties", {})
+    fields = schema.get("properties", {})
+    found = fields if "inputs" not in fields else fields.get("parameters", {}).get("properties", {})
     rows = [
         tag(
             "tr",

@@ -20,6 +20,7 @@ _ABOUT = {
     "summarization": "Makes a long text short.",
     "translation": "Says it in another language.",
     "text2text-generation": "Writes text from text.",
+    "text-generation": "Goes on with a text, a token at a time.",
 }
 _LIGHTHOUSE = (
     "The Eddystone Lighthouse stands on a reef nine miles south of Plymouth. The first tower was built of wood by "
@@ -86,6 +87,11 @@ _TEXTS: dict[str, tuple[Example, ...]] = {
         ),
     ),
 }
+_TEXTS["text-generation"] = (
+    ("A king", {"inputs": "Once upon a time there was a king who had"}),
+    ("A forest", {"inputs": "The youngest daughter went into the dark forest, and there she saw"}),
+    ("A talk", {"inputs": '"What is your name?" said the old woman. "My name," said he,'}),
+)
 _SCRIPT: tuple[Example, ...] = (("A text", {"text": "What a lovely day."}),)
 
 

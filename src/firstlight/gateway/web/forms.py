@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight.gateway.asgi import parse_json
-from firstlight.gateway.web.markup import Markup, tag
+from firstlight.gateway.web.markup import Markup, tag, text
 from firstlight.runtime import tasks
 from firstlight.runtime.errors import InvalidInput
 
@@ -51,6 +51,9 @@ _FIELDS: dict[str, tuple[Field, ...]] = {
         Field("parameters.candidate_labels", "Labels", rows=1, hint="Separated by commas.", commas=True),
     ),
 }
+_NOT_SHOWN = ("continuation", "details", "return_full_text")
+"""Parameters that are for programs."""
+
 _EVENT = (Field("event", "Event", rows=7, hint="JSON, handed to the script's handler as it is."),)
 
 
@@ -84,6 +87,9 @@ def event_of(task: str | None, values: Mapping[str, str]) -> Event:
     if task == "text-classification" and not values.get("parameters.top_k", "").strip():
         # The page shows every label; a bar among others says more than one alone.
         _put(event, "parameters.top_k", None)
+    if task == "text-generation":
+        _put(event, "parameters.return_full_text", False)
+        _put(event, "parameters.details", True)
     if task == "token-classification":
         event.setdefault("parameters", {}).setdefault("aggregation_strategy", "simple")
     return event
@@ -137,14 +143,20 @@ def _properties(task: str | None) -> dict[str, Any]:
 def _parameters(task: str | None, values: Mapping[str, str]) -> Markup:
     """A field for every parameter that has none of its own, folded away."""
     shown = {field.name for field in fields_of(task)}
+    known = {name: rule for name, rule in _properties(task).items() if f"parameters.{name}" not in shown}
     rows = [
         _parameter(name, rule, values.get(f"parameters.{name}", ""))
-        for name, rule in _properties(task).items()
-        if f"parameters.{name}" not in shown
+        for name, rule in known.items()
+        if name not in _NOT_SHOWN and _kind(rule) != "object"
     ]
+    # What a button of an answer fills in, for the next question alone.
+    hidden = ("parameters.continuation", "before") if "continuation" in known else ()
+    going = [tag("input", type="hidden", name=name) for name in hidden]
     if not rows:
-        return Markup("")
-    return tag("details", tag("summary", "Parameters"), tag("div", rows, class_="parameters"), class_="fold")
+        return text(going)
+    return text(going) + tag(
+        "details", tag("summary", "Parameters"), tag("div", rows, class_="parameters"), class_="fold"
+    )
 
 
 def _parameter(name: str, rule: Mapping[str, Any], value: str) -> Markup:

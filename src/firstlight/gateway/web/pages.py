@@ -13,7 +13,7 @@ from firstlight.gateway.web import answers, forms
 from firstlight.gateway.web.examples import about, examples
 from firstlight.gateway.web.frame import Look, page
 from firstlight.gateway.web.markup import Markup, tag, text
-from firstlight.gateway.web.snippets import snippets
+from firstlight.gateway.web.snippets import replacement, snippets
 from firstlight.gateway.web.timings import timing
 from firstlight.invoke.types import Report
 from firstlight.runtime.errors import FirstlightError
@@ -43,6 +43,8 @@ class Outcome:
         event: what was sent; empty when the form could not be read.
         payload: the parsed answer; with an error the function's own error object.
         total_ms: as the gateway saw it.
+        ticks: milliseconds until each piece of a streamed answer came.
+        before: what earlier parts of the same answer said.
     """
 
     event: dict[str, Any]
@@ -50,6 +52,8 @@ class Outcome:
     error: FirstlightError | None = None
     report: Report | None = None
     total_ms: float = 0.0
+    ticks: tuple[float, ...] = ()
+    before: str = ""
 
 
 def endpoint_page(view: View, values: Mapping[str, str], result: Outcome | None) -> Markup:
@@ -68,6 +72,7 @@ def endpoint_page(view: View, values: Mapping[str, str], result: Outcome | None)
             tag(
                 "div",
                 tag("button", "Ask", type="submit", class_="ask"),
+                streams(view) and tag("button", "Stop", type="button", class_="stop", hidden=True),
                 tag("span", tag("kbd", "Ctrl"), " ", tag("kbd", "Enter"), class_="keys", aria_hidden="true"),
                 class_="actions",
             ),
@@ -75,11 +80,20 @@ def endpoint_page(view: View, values: Mapping[str, str], result: Outcome | None)
             action=f"/endpoints/{entry.name}",
             data_endpoint=entry.name,
             data_awake="yes" if view.gateway.awake(entry.name) else "no",
+            data_stream=streams(view) and ("after" if view.task == "text-generation" else "alone"),
         ),
         tag("section", outcome(view, result), id="answer", aria_live="polite", aria_label="Answer"),
+        replacement(entry),
         id="main",
     )
     return page(view.look, f"{entry.name} · firstlight", _endpoints(view), main)
+
+
+def streams(view: View) -> bool:
+    """Whether the answer is generated, so that it can be shown as it comes; an extractive summary is not."""
+    if view.task == "summarization":
+        return "feature-extraction" not in view.entry.tasks
+    return view.task in ("text-generation", "translation", "text2text-generation")
 
 
 def outcome(view: View, result: Outcome | None) -> Markup:
@@ -92,11 +106,11 @@ def outcome(view: View, result: Outcome | None) -> Markup:
     if result.error is not None:
         parts.append(_error(result))
     else:
-        shown = answers.answer(view.task, result.event, result.payload)
+        shown = answers.answer(view.task, result.event, result.payload, result.before)
         parts.append(tag("div", tag("h2", "Answer"), shown, class_="answer"))
     if result.report is not None:
         parts += [tag("p", warning, class_="warning") for warning in result.report.warnings]
-        parts.append(timing(result.report, result.total_ms))
+        parts.append(timing(result.report, result.total_ms, result.ticks))
     if result.error is None:
         raw = tag("details", tag("summary", "As JSON"), answers.pretty(result.payload), class_="fold")
         parts.append(raw)

@@ -19,7 +19,8 @@ from firstlight.gateway.failures import of_reply
 from firstlight.gateway.web import forms, frame, messages, pages
 from firstlight.gateway.web.examples import examples
 from firstlight.gateway.web.pages import Outcome
-from firstlight.invoke.types import REQUEST_LIMIT, Invocation
+from firstlight.gateway.web.speaking import Speaking
+from firstlight.invoke.types import REQUEST_LIMIT, Invocation, Reply
 from firstlight.runtime.errors import EndpointNotFound, FirstlightError, InvalidInput, UnsupportedMedia
 
 _TYPES = {
@@ -77,6 +78,8 @@ class Site:
             return self._page(self._view(call, entry, call.query().get("task", "")))
         values = await _form_values(call)
         view = self._view(call, entry, values.get("task", ""))
+        if call.header(b"x-fragment") == "stream" and pages.streams(view):
+            return await self._speak(view, values)
         outcome = await self._ask(view, values)
         if call.header(b"x-fragment") == "answer":
             return frame.html(pages.outcome(view, outcome))
@@ -115,6 +118,22 @@ class Site:
         first = examples(view.entry, view.task)[0][1]
         return frame.html(pages.endpoint_page(view, forms.values_of(view.task, first), None))
 
+    async def _speak(self, view: pages.View, values: dict[str, str]) -> Answer:
+        """The answer as it is generated; what is refused before that comes as a whole."""
+        event: dict[str, Any] = {}
+        start = perf_counter()
+        try:
+            event = pages.named(view, forms.event_of(view.task, values))
+            payload = dump_json({**event, "stream": True})
+            reply = await self.gateway.invoke(Invocation(view.entry.name, payload, wire="page"))
+        except FirstlightError as error:
+            return frame.html(pages.outcome(view, Outcome(event, error=error)))
+        if reply.stream is None:
+            return frame.html(pages.outcome(view, _whole(event, reply, (perf_counter() - start) * 1000)))
+        speaking = Speaking(view, event, reply, reply.stream, start, values.get("before", ""))
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+        return Answer(200, b"", headers, stream=speaking)
+
     async def _ask(self, view: pages.View, values: dict[str, str]) -> Outcome:
         """Invoke with what the form holds."""
         entry = view.entry
@@ -126,16 +145,13 @@ class Site:
             reply.payload = await streams.as_json(reply)
         except FirstlightError as error:
             return Outcome(event, error=error)
-        total_ms = (perf_counter() - start) * 1000
-        if reply.function_error:
-            return Outcome(
-                event,
-                error=of_reply(reply),
-                payload=_json(reply.payload),
-                report=reply.report,
-                total_ms=total_ms,
-            )
-        return Outcome(event, payload=_json(reply.payload), report=reply.report, total_ms=total_ms)
+        return _whole(event, reply, (perf_counter() - start) * 1000)
+
+
+def _whole(event: dict[str, Any], reply: Reply, total_ms: float) -> Outcome:
+    """What came of a reply that does not stream."""
+    error = of_reply(reply) if reply.function_error else None
+    return Outcome(event, _json(reply.payload), error, reply.report, total_ms)
 
 
 async def _form_values(call: Call) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The same request as code: curl, boto3, huggingface_hub. Every snippet runs as it stands."""
+"""The same request as code: curl, boto3, huggingface_hub, openai. Every snippet runs as it stands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import Any
 
+from firstlight import starters
 from firstlight.gateway.catalogue import Entry
 from firstlight.gateway.web.markup import Markup, tag
 
@@ -25,6 +26,7 @@ def snippets(entry: Entry, event: dict[str, Any], base: str, guarded: bool) -> M
         "curl": curl(entry, event, base, guarded),
         "boto3": boto3(entry, event, base, guarded),
         "huggingface_hub": hub(entry, event, base, guarded),
+        "openai": openai(entry, event, base, guarded),
     }
     blocks = [
         tag(
@@ -38,6 +40,25 @@ def snippets(entry: Entry, event: dict[str, Any], base: str, guarded: bool) -> M
         if code
     ]
     return tag("details", tag("summary", "Use it from code"), blocks, class_="fold code-fold")
+
+
+def replacement(entry: Entry) -> Markup:
+    """Of a starter, which is small, the command that puts a real model of the hub in its place; nothing for others."""
+    name = (entry.endpoint.model or "").removeprefix("starter:")
+    if name == entry.endpoint.model or name not in starters.names():
+        return Markup("")
+    code = tag(
+        "div",
+        tag(
+            "p",
+            "This model is small enough to come with the package. A real one takes its place:",
+            class_="hint",
+        ),
+        tag("button", "Copy", type="button", class_="copy", aria_label="Copy the command"),
+        tag("pre", tag("code", starters.replacement(name)), tabindex="0"),
+        class_="snippet",
+    )
+    return tag("details", tag("summary", "Put a real model in its place"), code, class_="fold replacement")
 
 
 def curl(entry: Entry, event: dict[str, Any], base: str, guarded: bool) -> str:
@@ -78,6 +99,22 @@ def hub(entry: Entry, event: dict[str, Any], base: str, guarded: bool) -> str:
     )
 
 
+def openai(entry: Entry, event: dict[str, Any], base: str, guarded: bool) -> str:
+    """For the ``openai`` client, the text as it comes; empty for endpoints that generate none."""
+    if (event.get("task") or entry.task) != "text-generation" or not isinstance(event.get("inputs"), str):
+        return ""
+    key = TOKEN if guarded else "none"
+    tokens = event.get("parameters", {}).get("max_new_tokens", 60)
+    return (
+        "from openai import OpenAI\n\n"
+        f'client = OpenAI(base_url="{base}/v1", api_key="{key}")\n'
+        "parts = client.completions.create(\n"
+        f'    model="{entry.name}", prompt={event["inputs"]!r}, max_tokens={tokens}, stream=True)\n'
+        "for part in parts:\n"
+        '    print(part.choices[0].text, end="", flush=True)'
+    )
+
+
 def _path(entry: Entry, event: dict[str, Any]) -> str:
     task = event.get("task")
     return f"/models/{entry.name}/pipeline/{task}" if task else f"/models/{entry.name}"
@@ -92,6 +129,8 @@ def _hub_arguments(method: str, event: dict[str, Any]) -> str | None:
         return f"{inputs['source_sentence']!r},\n    other_sentences={inputs['sentences']!r}"
     if method == "zero_shot_classification":
         return f"{inputs!r},\n    candidate_labels={parameters['candidate_labels']!r}"
+    if method == "text_generation":
+        return f"{inputs!r},\n    max_new_tokens={parameters.get('max_new_tokens', 60)}"
     if method in (
         "text_classification",
         "token_classification",

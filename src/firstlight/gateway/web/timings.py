@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from firstlight.gateway.web.bars import milliseconds, stacked
+from collections.abc import Sequence
+
+from firstlight.gateway.web.bars import milliseconds, stacked, timeline
 from firstlight.gateway.web.markup import Markup, tag
 from firstlight.invoke.types import Report
 
@@ -26,8 +28,8 @@ def split(report: Report, total_ms: float) -> list[tuple[str, str, float]]:
     return [(key, what, amounts[key]) for key, what in _PARTS if amounts[key] >= 0.005]
 
 
-def timing(report: Report, total_ms: float) -> Markup:
-    """The line below an answer: the whole, cold or warm, and the parts."""
+def timing(report: Report, total_ms: float, ticks: Sequence[float] = ()) -> Markup:
+    """The line below an answer: the whole, cold or warm, and the parts; of a streamed one when each piece came."""
     parts = split(report, total_ms)
     legend = [
         tag("li", tag("span", class_=f"dot {key}"), what, tag("b", milliseconds(amount)))
@@ -46,5 +48,14 @@ def timing(report: Report, total_ms: float) -> Markup:
         ),
         stacked([(key, amount) for key, _, amount in parts]),
         tag("ul", legend, class_="legend"),
+        ticks and _pieces(ticks, total_ms),
         class_="timing",
     )
+
+
+def _pieces(ticks: Sequence[float], total_ms: float) -> Markup:
+    said = [tag("li", "First piece after", tag("b", milliseconds(ticks[0])))]
+    if len(ticks) > 1 and ticks[-1] > ticks[0]:
+        rate = (len(ticks) - 1) / (ticks[-1] - ticks[0]) * 1000
+        said.append(tag("li", f"then {len(ticks) - 1} more at", tag("b", f"{rate:.0f} a second")))
+    return timeline(ticks, total_ms) + tag("ul", said, class_="legend")

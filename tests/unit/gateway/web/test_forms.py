@@ -15,10 +15,12 @@ from firstlight.runtime.errors import InvalidInput
 @pytest.mark.parametrize("task", [*tasks.names(), None])
 def test_a_form_has_a_field_for_every_parameter_of_the_task(task: str | None) -> None:
     made = forms.form(task, {})
-    names = set(tasks.schema(task)["parameters"].get("properties", {})) if task else {"event"}
-    for name in names:
-        assert f'name="parameters.{name}"' in made or f'name="{name}"' in made
-    assert made.count("<label") == made.count("<input") + made.count("<textarea") + made.count("<select")
+    rules = tasks.schema(task)["parameters"].get("properties", {}) if task else {"event": {}}
+    for name, rule in rules.items():
+        for_programs = name in ("details", "return_full_text") or rule.get("type") == "object"
+        assert (f'name="parameters.{name}"' in made or f'name="{name}"' in made) != for_programs
+    shown = made.count("<input") - made.count('type="hidden"')
+    assert made.count("<label") == shown + made.count("<textarea") + made.count("<select")
 
 
 @pytest.mark.parametrize("task", tasks.names())

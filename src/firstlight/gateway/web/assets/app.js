@@ -1,6 +1,6 @@
 // The pages work without this: it only puts an answer in place instead of loading the page again, fills examples in,
 // copies code, and says what is being waited for.
-import { ask, askRouter } from "./ask.js";
+import { ask, askRouter, stop } from "./ask.js";
 
 const form = document.querySelector("form[data-endpoint], form[data-router]");
 
@@ -18,6 +18,7 @@ if (form) {
 document.addEventListener("click", async (event) => {
   const chip = event.target.closest("[data-fill]");
   if (chip) fill(JSON.parse(chip.dataset.fill));
+  if (event.target.closest(".stop")) stop();
   const copy = event.target.closest(".copy");
   if (copy) await copied(copy);
 });

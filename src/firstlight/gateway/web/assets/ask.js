@@ -3,20 +3,26 @@ let running = null;
 
 export async function ask(form) {
   const endpoint = form.dataset.endpoint;
-  await show(form, form.dataset.awake === "yes" ? "" : `Waking ${endpoint}`, async (signal) => {
-    const response = await fetch(form.action, {
-      method: "POST",
-      body: new URLSearchParams(new FormData(form)),
-      headers: { "X-Fragment": "answer" },
-      signal,
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(reason(text, response.status));
+  const body = new URLSearchParams(new FormData(form));
+  const prompt = form.dataset.stream === "after" ? body.get("inputs") + body.get("before") : "";
+  for (const name of ["parameters.continuation", "before"]) {
+    const field = form.elements.namedItem(name);
+    if (field) field.value = "";
+  }
+  await show(form, form.dataset.awake === "yes" ? "" : `Waking ${endpoint}`, async (signal, place) => {
+    const wanted = form.hasAttribute("data-stream") ? "stream" : "answer";
+    const response = await fetch(form.action, { method: "POST", body, headers: { "X-Fragment": wanted }, signal });
+    if (!response.ok) throw new Error(reason(await response.text(), response.status));
     form.dataset.awake = "yes";
     markAwake();
-    const parsed = new DOMParser().parseFromString(text, "text/html");
-    return [...parsed.body.childNodes];
+    const streamed = response.headers.get("content-type")?.startsWith("text/event-stream");
+    const html = streamed ? await speak(response, place, prompt) : await response.text();
+    return [...new DOMParser().parseFromString(html, "text/html").body.childNodes];
   });
+}
+
+export function stop() {
+  running?.abort();
 }
 
 export async function askRouter(form) {
@@ -34,27 +40,65 @@ export async function askRouter(form) {
   });
 }
 
+// Shows text as it arrives and returns the markup that the last event brings.
+async function speak(response, place, prompt) {
+  const words = element("p", "written");
+  const box = element("div", "answer speaking", element("h2", "", "Answer"), words);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let held = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error("The answer broke off.");
+    const parts = (held + value).split("\n\n");
+    held = parts.pop();
+    for (const part of parts) {
+      const event = JSON.parse(part.slice("data:".length));
+      if (event.html !== undefined) return event.html;
+      if (!box.isConnected) {
+        words.append(element("span", "prompt", prompt));
+        place(box);
+      }
+      words.append(event.text);
+    }
+  }
+}
+
 async function show(form, waking, send) {
   running?.abort();
   const mine = (running = new AbortController());
   const answer = document.getElementById("answer");
   const button = form.querySelector(".ask");
+  const stopper = form.querySelector(".stop");
   button.setAttribute("aria-disabled", "true");
   answer.setAttribute("aria-busy", "true");
   // An answer that comes at once should not flicker through a waiting state.
   const timer = setTimeout(() => answer.replaceChildren(waiting(waking)), waking ? 60 : 250);
-  try {
-    const nodes = await send(mine.signal);
+  const place = (...nodes) => {
+    clearTimeout(timer);
     if (mine === running) answer.replaceChildren(...nodes);
+  };
+  if (stopper) stopper.hidden = false;
+  try {
+    place(...(await send(mine.signal, place)));
   } catch (error) {
-    if (mine === running && error.name !== "AbortError") answer.replaceChildren(failed(error));
+    if (error.name !== "AbortError") place(failed(error));
+    else if (mine === running) stopped(answer, place);
   } finally {
     clearTimeout(timer);
     if (mine === running) {
+      if (stopper) stopper.hidden = true;
       button.removeAttribute("aria-disabled");
       answer.removeAttribute("aria-busy");
     }
   }
+}
+
+// What was said until it was stopped stays.
+function stopped(answer, place) {
+  const words = element("p", "hint", "Stopped.");
+  const box = answer.querySelector(".speaking");
+  if (box) box.append(words);
+  else place(words);
 }
 
 function element(name, className, ...children) {
