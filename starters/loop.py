@@ -79,8 +79,9 @@ def train(
     loss_of: Callable[[list[Example]], torch.Tensor],
     length: Callable[[Example], int],
     plan: Plan,
+    watch: Callable[[Run], None] | None = None,
 ) -> Run:
-    """Train until the plan's epochs or minutes are over."""
+    """Train until the plan's epochs or minutes are over; ``watch`` is called with each line of progress."""
     optimizer, run, started = optimizer_for(model, plan), Run(), time.monotonic()
     reported, losses = started, list[float]()
     model.train()
@@ -97,6 +98,8 @@ def train(
             run.tokens += sum(map(length, batch))
             if time.monotonic() - reported > REPORT_SECONDS:
                 print(report(run, len(examples), losses, time.monotonic() - started), flush=True)
+                if watch:
+                    watch(run)
                 reported, losses = time.monotonic(), []
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from firstlight.build.convert import encoder
 from firstlight.runtime.bundle import Bundle
+from replacements import REPLACEMENTS
 from shipped import measure
 
 HERE = Path(__file__).parent
@@ -50,8 +51,9 @@ def make(name: str, trained: Path, data: Path) -> dict[str, Any]:
     starter = STARTERS[name]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / name
+        source = {**starter.source, "replace": REPLACEMENTS[name]}
         encoder.convert(
-            trained, out, task=starter.task, precision=starter.precision, name=name, source=starter.source
+            trained, out, task=starter.task, precision=starter.precision, name=name, source=source
         )
         figures = measure(name, out, trained, data)
         (out / "README.md").write_text(card(name, out, trained, figures), encoding="utf-8")
@@ -79,6 +81,7 @@ def card(name: str, out: Path, trained: Path, figures: Mapping[str, Mapping[str,
         minutes=round(training.get("seconds", 0) / 60),
         epochs=round(training.get("epochs", 0), 2),
         texts=f"{training.get('texts', 0):,}",
+        replace=REPLACEMENTS[name],
     )
 
 

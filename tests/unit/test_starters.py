@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,28 @@ from typing import Any
 import pytest
 
 from firstlight import starters
+from firstlight.project import Endpoint
 from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.errors import EndpointNotFound
 from firstlight.runtime.model import Model
 
 ENCODERS = ("embeddings", "lyrics", "qa", "sentiment")
+GENERATING = ("stories", "translate-en2fr")
+HEARING = ("speech",)
+BORROWING = ("summarize",)
 WHEEL_BYTES, CODE_BYTES = 80_000_000, 1_000_000
 
 
 @cache
 def model(name: str) -> Model:
-    return Model.load(starters.path(name), verify="hashes")
+    return Model.load(starters.path(name), verify="hashes", task=starters.task_of(f"starter:{name}"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed() -> Iterator[None]:
+    """Sessions end before the interpreter does."""
+    yield
+    model.cache_clear()
 
 
 def ask(name: str, inputs: Any, **parameters: Any) -> Any:
@@ -28,27 +40,95 @@ def ask(name: str, inputs: Any, **parameters: Any) -> Any:
 
 
 def test_names() -> None:
-    assert set(ENCODERS) <= set(starters.names())
+    assert set(starters.names()) == {*ENCODERS, *GENERATING, *HEARING, *BORROWING}
+    assert starters.names()[0] == "sentiment"
     with pytest.raises(EndpointNotFound) as caught:
         starters.path("../runtime")
     assert "sentiment" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", [*ENCODERS, *GENERATING, *HEARING])
 def test_bundle_is_whole_and_described(name: str) -> None:
     folder = starters.path(name)
     bundle = Bundle.open(str(folder), verify="hashes")
     assert bundle.name == name
-    assert bundle.parity["texts"] > 0
     assert bundle.source["licence"]
-    assert bundle.tokenizer["kind"] == "wordpiece"
     listed = set(bundle.files) | {"bundle.json", "README.md", "NOTICE"}
     assert {file.name for file in folder.iterdir()} == listed
-    card = (folder / "README.md").read_text(encoding="utf-8")
-    for part in ("licence", "size", "## Measured", "## Limits", bundle.precision):
+    assert bundle.precision in starters.card(name).read_text(encoding="utf-8")
+    assert all(file.stat().st_mode & 0o777 == 0o644 for file in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_was_compared_with_what_it_was_made_from(name: str) -> None:
+    bundle = Bundle.open(str(starters.path(name)), verify="sizes")
+    assert bundle.parity["texts"] > 0
+    assert bundle.tokenizer["kind"] == "wordpiece"
+
+
+@pytest.mark.parametrize("name", [*ENCODERS, *GENERATING, *HEARING, *BORROWING])
+def test_card_says_what_it_is_and_what_takes_its_place(name: str) -> None:
+    card = starters.card(name).read_text(encoding="utf-8")
+    for part in (f"# {name}\n", "licence", "size", "## Measured", "## Limits", "## In its place"):
         assert part in card
     assert "$" not in card
-    assert all(file.stat().st_mode & 0o777 == 0o644 for file in folder.iterdir())
+    command = starters.replacement(name)
+    assert f"```\n{command}\n```" in card
+    served = command.partition("firstlight serve ")[2]
+    assert served == f"./{name}" or (served.startswith("hf:") and served.endswith(".gguf"))
+
+
+def test_a_starter_that_borrows_its_bundle_is_told_its_task() -> None:
+    assert starters.path("summarize") == starters.path("embeddings")
+    assert starters.task_of("starter:summarize") == "summarization"
+    assert {starters.task_of(model) for model in ("starter:qa", "starter:gone", "./summarize", None)} == {
+        None
+    }
+    told = starters.with_task(Endpoint("short", model="starter:summarize"))
+    assert told.task == "summarization"
+    other = Endpoint("alike", model="starter:summarize", task="sentence-similarity")
+    assert starters.with_task(other) == other
+
+
+def test_summaries_are_extracts() -> None:
+    text = "The river rises in the hills. It passes three mills on its way. It reaches the sea after ninety miles."
+    (answer,) = ask("summarize", text)
+    assert answer["summary_text"] in text
+
+
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        ("Hello", "Bonjour"),
+        ("I love you.", "Je t'aime."),
+        ("Where is the station?", "gare ?"),
+        ("My brother bought a new car last week.", "voiture"),
+        ("I don't know.", "sais pas"),
+    ],
+)
+def test_translation(english: str, french: str) -> None:
+    (answer,) = ask("translate-en2fr", english)
+    assert french in answer["translation_text"]
+
+
+TALE = "Once upon a time there was a king who had"
+
+
+def test_a_story_goes_on_from_its_beginning() -> None:
+    (answer,) = ask("stories", TALE, max_new_tokens=20, seed=1)
+    told = answer["generated_text"]
+    assert told.startswith(TALE)
+    assert len(told.split()) > len(TALE.split()) + 5
+    assert ask("stories", TALE, max_new_tokens=20, seed=1) == [answer]
+    assert ask("stories", TALE, max_new_tokens=20, seed=2) != [answer]
+
+
+def test_a_story_comes_in_pieces() -> None:
+    events = list(model("stories").stream(TALE, {"max_new_tokens": 8, "seed": 1}))
+    text = "".join(event["token"]["text"] for event in events)
+    assert events[-1]["generated_text"] == text
+    assert events[-1]["details"]["finish_reason"] == "length"
+    assert len(events) > 4
 
 
 def test_all_starters_fit_into_the_wheel() -> None:
