@@ -20,14 +20,14 @@ serve: $(VENV)/serve.stamp ## start the starter endpoints and the page on 127.0.
 	$(BIN)/firstlight serve
 
 test: $(VENV)/test.stamp ## everything that needs neither torch nor a browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/test.stamp ## the inner loop: lint, types, layers, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit
+	FIRSTLIGHT_TESTS=inner $(BIN)/python -m pytest -q -n auto tests/unit
 
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix .

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTERS = {"sentiment", "qa", "lyrics", "embeddings", "stories", "speech", "summarize", "translate-en2fr"}
 
 
 @pytest.fixture(scope="session")
@@ -50,17 +51,29 @@ def test_carries_the_package_and_nothing_else(wheel: Path) -> None:
     assert roots == {"firstlight", next(root for root in roots if root.endswith(".dist-info"))}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "firstlight/starters/sentiment/bundle.json" in names
+    assert "firstlight/starters/summarize/starter.json" in names
+    assert "firstlight/starters/stories/model.gguf" in names
 
 
 def test_version_and_list(firstlight: Path, tmp_path: Path) -> None:
     assert run(firstlight, "--version", cwd=tmp_path).stdout.strip().endswith("0.1.0")
     listed = json.loads(run(firstlight, "list", "--json", cwd=tmp_path).stdout)
-    assert {"sentiment", "qa", "lyrics", "embeddings"} <= {endpoint["name"] for endpoint in listed}
+    assert {endpoint["name"] for endpoint in listed} == STARTERS
 
 
-def test_answers_without_a_server(firstlight: Path, tmp_path: Path) -> None:
-    done = run(
-        firstlight, "run", "sentiment", "-d", '{"inputs": "what a lovely day"}', "--json", cwd=tmp_path
-    )
+@pytest.mark.parametrize(
+    ("name", "inputs", "answer"),
+    [
+        ("sentiment", "what a lovely day", "POSITIVE"),
+        ("summarize", "The mill stands by the river. It is old.", "The mill stands by the river."),
+        ("translate-en2fr", "Hello!", "Bonjour"),
+        ("stories", "Once upon a time there was", "Once upon a time there was "),
+    ],
+)
+def test_answers_without_a_server(
+    firstlight: Path, tmp_path: Path, name: str, inputs: str, answer: str
+) -> None:
+    event = json.dumps({"inputs": inputs})
+    done = run(firstlight, "run", name, "-d", event, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "POSITIVE" in done.stdout
+    assert answer in done.stdout

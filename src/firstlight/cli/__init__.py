@@ -19,6 +19,7 @@ VERBS = {
     "run": ("Run an endpoint once in this process, without a server.", "run:run"),
     "list": ("List the endpoints of the project.", "list:list_endpoints"),
     "logs": ("Show what was invoked, newest last.", "logs:logs"),
+    "engines": ("Show the libraries that run weights here, or fetch a quicker one.", "engines:engines"),
     "bundle": ("Look into a bundle, or check its files.", "bundle:bundle"),
 }
 """Every verb: its line in the overview, and where it lives."""

@@ -1,4 +1,4 @@
-"""``firstlight bundle``: what a bundle is made of, and whether it is whole."""
+"""``firstlight bundle``: makes a bundle of a model, shows what one is made of, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -10,9 +10,49 @@ import click
 from firstlight.cli import output, wiring
 
 
-@click.group()
+class _MakeByDefault(click.Group):
+    """``firstlight bundle MODEL`` is ``firstlight bundle make MODEL``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from firstlight.project.models import is_model
+
+        if args and args[0] not in self.commands and (is_model(args[0]) or Path(args[0]).is_dir()):
+            args = ["make", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_MakeByDefault)
 def bundle() -> None:
-    """Look into a bundle, or check its files."""
+    """Make a bundle of a model, look into one, or check its files."""
+
+
+@bundle.command()
+@click.argument("model")
+@click.option("-o", "--output", "out", type=click.Path(path_type=Path), help="Folder to write it to.")
+@click.option("--task", help="The task it is made for, where the model does not say.")
+@click.option("--quantize", help="What the weights are made into, such as int8 or q4_k_m.")
+@output.json_option
+def make(model: str, out: Path | None, task: str | None, quantize: str | None, as_json: bool) -> None:
+    """Make a bundle of MODEL: a model folder, a GGUF file, hf:owner/name/file.gguf, an old ggml file.
+
+    Without -o it stays in the cache, where `firstlight serve` finds it.
+    """
+    from firstlight.build import resolve
+    from firstlight.runtime.bundle import Bundle
+
+    place = resolve.resolve(model, Path.cwd(), task=task, precision=quantize)
+    if out is not None:
+        resolve.copy(place, out)
+        place = out
+    opened = Bundle.open(str(place))
+    if as_json:
+        output.json_line({"path": opened.path, "digest": opened.digest, "precision": opened.precision})
+        return
+    for note in opened.parity.get("notes", ()):
+        output.warn(note)
+    click.echo(f"{wiring.shown(opened.path)}: {opened.task}, {opened.engine}, {opened.precision}")
 
 
 @bundle.command()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,73 @@ def answer_of(server: Server, name: str, event: bytes, *, tail: bool, timeout: f
     }
 
 
+def stream_of(server: Server, name: str, event: bytes, timeout: float) -> Iterator[bytes]:
+    """The answer of one invocation in pieces, each when it arrives (InvokeWithResponseStream).
+
+    Args:
+        event: JSON.
+        timeout: seconds without a byte from the server after which to give up.
+
+    Raises:
+        FunctionFailed: the function raised an error, perhaps after some pieces.
+        FirstlightError: no server there, it refused the invocation, or the stream broke off.
+    """
+    from firstlight.gateway.eventstream import messages
+
+    headers = {"Content-Type": "application/json"}
+    if server.token:
+        headers["Authorization"] = f"Bearer {server.token}"
+    path = f"/2021-11-15/functions/{quote(name, safe='')}/response-streaming-invocations"
+    with _sent(server.url, path, event, headers, timeout) as response:
+        if response.status != 200:
+            raise _refusal(server, response.status, response.read())
+        try:
+            for about, payload in messages(response.read):
+                if about.get(":event-type") == "PayloadChunk":
+                    yield payload
+                elif about.get(":event-type") == "InvokeComplete":
+                    _complete(payload)
+                    return
+        except ValueError as error:
+            raise FirstlightError(f"the answer broke off: {error}", "see the server's log") from error
+    raise FirstlightError("the answer broke off", "see the server's log")
+
+
+class FunctionFailed(FirstlightError):
+    """A function raised an error while its answer was on its way.
+
+    Args:
+        payload: the error as Lambda has it: ``errorType``, ``errorMessage``, ``stackTrace``.
+    """
+
+    def __init__(self, payload: Any) -> None:
+        super().__init__("the function failed")
+        self.payload = payload
+
+
+def _complete(payload: bytes) -> None:
+    end = json.loads(payload)
+    if end.get("ErrorCode"):
+        details = end.get("ErrorDetails") or ""
+        try:
+            raise FunctionFailed(json.loads(details))
+        except ValueError:
+            raise FunctionFailed({"errorMessage": details}) from None
+
+
 def _post(
     url: str, path: str, body: bytes, headers: dict[str, str], timeout: float
 ) -> tuple[int, dict[str, str], bytes]:
+    with _sent(url, path, body, headers, timeout) as response:
+        found = {key.lower(): value for key, value in response.getheaders()}
+        return response.status, found, response.read()
+
+
+@contextlib.contextmanager
+def _sent(
+    url: str, path: str, body: bytes, headers: dict[str, str], timeout: float
+) -> Iterator[http.client.HTTPResponse]:
+    """The response to one POST; what goes wrong while it is read is explained too."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise FirstlightError(f"{url!r} is not the URL of a server", f"for example --url {DEFAULT_URL}")
@@ -97,12 +162,7 @@ def _post(
         connection = kind(parts.hostname, parts.port, timeout=timeout)
         try:
             connection.request("POST", parts.path.rstrip("/") + path, body, headers)
-            response = connection.getresponse()
-            return (
-                response.status,
-                {key.lower(): value for key, value in response.getheaders()},
-                response.read(),
-            )
+            yield connection.getresponse()
         finally:
             connection.close()
     except TimeoutError as error:

@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from firstlight.cli import given, output, wiring
-from firstlight.cli.client import Server, answer_of
-from firstlight.runtime.errors import FirstlightError
+from firstlight.cli import given, output, streamed, wiring
+from firstlight.cli.client import Server, answer_of, stream_of
 
 
 @click.command()
@@ -20,6 +19,7 @@ from firstlight.runtime.errors import FirstlightError
 @click.option("-d", "--data", help="The event as JSON, @file, or - for stdin.")
 @click.option("-f", "--file", help="A file with the event as JSON, or - for stdin.")
 @click.option("--tail", is_flag=True, help="Show the end of the function's log too.")
+@click.option("--stream", is_flag=True, help="Print the answer piece by piece, as it is made.")
 @click.option("--url", help="The server (default: the one that serves this project).")
 @click.option("--token", help="Its token (default: FIRSTLIGHT_TOKEN, or what the server noted).")
 @click.option(
@@ -32,6 +32,7 @@ def invoke(
     data: str | None,
     file: str | None,
     tail: bool,
+    stream: bool,
     url: str | None,
     token: str | None,
     timeout: float,
@@ -44,6 +45,9 @@ def invoke(
     """
     event = given.event(data, file, pairs)
     server = Server.find(url, token, wiring.data_dir_here(), os.environ)
+    if stream:
+        streamed.show(stream_of(server, name, streamed.asking(event), timeout), as_json)
+        return
     answer = answer_of(server, name, event, tail=tail or as_json, timeout=timeout)
     if as_json:
         output.json_line({"endpoint": name, **answer, "payload": _parsed(answer["payload"])})
@@ -60,17 +64,7 @@ def _print(answer: dict[str, Any], tail: bool) -> None:
     if not answer["functionError"]:
         output.json_pretty(payload)
         return
-    explain_function_error(payload)
-
-
-def explain_function_error(payload: Any) -> None:
-    """``error:`` and ``help:`` lines for what a function raised, with the trace of the user's own code."""
-    if not isinstance(payload, dict):
-        payload = {"errorMessage": str(payload)}
-    kind, message = payload.get("errorType") or "Error", payload.get("errorMessage") or ""
-    for line in payload.get("stackTrace") or []:
-        output.note(output.printable(str(line)).rstrip())
-    output.explain(FirstlightError(f"{kind}: {message}", str(payload.get("hint") or "")))
+    output.explain_function_error(payload)
 
 
 def _parsed(payload: bytes) -> Any:

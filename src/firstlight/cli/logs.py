@@ -15,11 +15,11 @@ from firstlight.cli import output, wiring
 if TYPE_CHECKING:
     from firstlight.runtime.records.reading import SqliteReader
 
-_STATUSES = ("ok", "error", "timeout", "crash", "throttled")
+_STATUSES = ("ok", "error", "timeout", "crash", "cancelled", "throttled")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LOOK_EVERY = 0.2
 _AT_ONCE = 10_000
-_COLOURS = {"ok": "green", "throttled": "yellow"}
+_COLOURS = {"ok": "green", "cancelled": "yellow", "throttled": "yellow"}
 
 
 @click.command()

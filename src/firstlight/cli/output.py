@@ -62,6 +62,16 @@ def explain(error: FirstlightError) -> None:
         click.echo(f"{click.style('help:', fg='cyan', bold=True)} {printable(error.hint)}", err=True)
 
 
+def explain_function_error(payload: Any) -> None:
+    """``error:`` and ``help:`` lines for what a function raised, with the trace of the user's own code."""
+    if not isinstance(payload, dict):
+        payload = {"errorMessage": str(payload)}
+    kind, message = payload.get("errorType") or "Error", payload.get("errorMessage") or ""
+    for line in payload.get("stackTrace") or []:
+        note(printable(str(line)).rstrip())
+    explain(FirstlightError(f"{kind}: {message}", str(payload.get("hint") or "")))
+
+
 def fail(error: FirstlightError, as_json: bool) -> None:
     """An error on stderr: lines for people, or one JSON document."""
     if as_json:

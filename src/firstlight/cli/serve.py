@@ -8,6 +8,7 @@ from firstlight.cli import output, wiring
 
 
 @click.command()
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, envvar="FIRSTLIGHT_HOST", help="Address to listen on."
 )
@@ -27,16 +28,27 @@ from firstlight.cli import output, wiring
     help="Ask callers for this token (made up where --host is not local).",
 )
 @output.json_option
-def serve(host: str, port: int, reload: bool, stage: str | None, token: str | None, as_json: bool) -> None:
+def serve(
+    models: tuple[str, ...],
+    host: str,
+    port: int,
+    reload: bool,
+    stage: str | None,
+    token: str | None,
+    as_json: bool,
+) -> None:
     """Serve the project in this folder, or the starter endpoints where there is none, until Ctrl-C.
 
-    AWS SDKs, huggingface_hub, curl and a browser can talk to it; the page at / shows every endpoint.
+    Where MODELs are named (a .gguf file, a model folder, starter:NAME) it serves those and nothing else.
+    AWS SDKs, huggingface_hub, openai, curl and a browser can talk to it; the page at / shows every endpoint.
     """
     from firstlight.cli import server
 
     socket = server.listen(host, port)
     with socket:
-        project = wiring.project_here(stage)
+        if models and (reload or stage):
+            raise click.UsageError("--reload and --stage are of a project, not of models that are named")
+        project = wiring.project_here(stage) if not models else wiring.project_of(models)
         prepared = wiring.prepare(project, output.note)
         token = token or server.needed_token(host)
         server.Server(prepared, socket, host, token, reload=reload, stage=stage, as_json=as_json).run()

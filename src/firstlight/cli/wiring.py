@@ -6,12 +6,13 @@ Everything is imported where it is used: listing endpoints needs no server, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight import project as projects
+from firstlight import starters
 from firstlight.cli import digests, output, resolving
 from firstlight.project import Endpoint, Project
 from firstlight.runtime.errors import (
@@ -66,24 +67,33 @@ def project_here(stage: str | None = None, env: Mapping[str, str] = os.environ) 
     root = projects.find(here)
     project = projects.load(root or here, stage, env)
     if project.file is not None or project.endpoints:
-        return project
+        return starters.with_tasks(project)
     if stage is not None:
         raise ProjectError(
             f"there is no {projects.FILE} here, so no stage {stage!r}", "run it in a project's folder"
         )
-    from firstlight import starters
+    return starters.with_tasks(projects.with_starters(projects.load(None, env=env), starters.names()))
 
-    return projects.with_starters(projects.load(None, env=env), starters.names())
+
+def project_of(models: Iterable[str], env: Mapping[str, str] = os.environ) -> Project:
+    """A project of models that are named, in the current folder."""
+    from firstlight.project.models import with_models
+
+    return starters.with_tasks(with_models(projects.load(None, env=env), models))
 
 
 def endpoint_of(project: Project, name: str) -> Endpoint:
-    """The endpoint of a name.
+    """The endpoint of a name, or one made of a model that is named instead.
 
     Raises:
         EndpointNotFound: with the nearest name in the hint, or what a script of that name lacks.
     """
     if name in project.endpoints:
         return project.endpoints[name]
+    from firstlight.project.models import endpoint_of_model, is_model
+
+    if is_model(name):
+        return starters.with_task(endpoint_of_model(name))
     from firstlight.project.checks import close
     from firstlight.runtime.scripts import LOOKED_FOR
 
@@ -116,8 +126,6 @@ def task_of(project: Project, endpoint: Endpoint) -> str | None:
 def _place(model: str, project: Project) -> Path | None:
     """The folder of a model that is a bundle already, broken or not."""
     if model.startswith("starter:"):
-        from firstlight import starters
-
         return starters.path(model.removeprefix("starter:"))
     folder = (project.root or Path.cwd()) / model
     return folder if model and (folder / "bundle.json").is_file() else None

@@ -19,7 +19,11 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ROUTE = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 STORES = ("none", "hash", "redacted", "full")
-PRECISIONS = ("fp32", "int8", "nb8")
+PRECISIONS = (
+    *("fp32", "fp16", "int8", "nb8", "q4"),
+    *("f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q5_1", "q5_0", "q4_k_m", "q4_1", "q4_0"),
+)
+"""Of encoders and encoder-decoders, then of language models in GGUF files; the converter of a model takes its own."""
 RESERVED_ROUTES = (
     *(
         "2014-11-13",
@@ -36,6 +40,9 @@ RESERVED_ROUTES = (
 )
 """First parts of paths that the gateway answers itself."""
 _RESERVED_VARIABLES = ("_HANDLER", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "PYTHONPATH")
+_SETTABLE = ("FIRSTLIGHT_ECHO_DELAY_MS",)
+"""Variables of ours that are an endpoint's own to set."""
+
 _RESERVED_PREFIXES = ("AWS_LAMBDA_", "FIRSTLIGHT_")
 _TYPES = {
     dict: "a table",
@@ -165,6 +172,8 @@ def environment(place: Place, key: str, value: Any) -> dict[str, str]:
     for variable, content in table(place, key, value).items():
         if not _VARIABLE.fullmatch(variable):
             raise inner.error(repr(variable), "cannot be the name of an environment variable")
+        if variable in _SETTABLE:
+            continue
         if variable in _RESERVED_VARIABLES or variable.startswith(_RESERVED_PREFIXES):
             raise inner.error(variable, "is set by the runtime", "choose another name")
         if not isinstance(content, str) or "\0" in content:

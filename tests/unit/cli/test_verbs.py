@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from firstlight import __version__
+from firstlight import __version__, starters
 from firstlight.cli import VERBS
 from firstlight.runtime.records.sqlite import SqliteStore
 
@@ -154,8 +154,15 @@ def test_init_in_a_place_that_is_no_folder(cli, folder):
 
 
 def test_outside_a_project_the_starters_are_listed(cli):
-    names = [endpoint["name"] for endpoint in cli("list", "--json").json]
-    assert {"sentiment", "qa", "lyrics", "embeddings"} <= set(names)
+    served = {endpoint["name"]: endpoint["task"] for endpoint in cli("list", "--json").json}
+    assert set(served) == set(starters.names())
+    assert (served["embeddings"], served["summarize"]) == ("feature-extraction", "summarization")
+
+
+def test_a_starter_that_borrows_its_bundle_is_run_for_its_own_task(cli, folder):
+    event = '{"inputs": "The mill stands by the river. It is old."}'
+    for name in ("summarize", "starter:summarize"):
+        assert cli("run", name, "-d", event).json == [{"summary_text": "The mill stands by the river."}]
 
 
 def test_list_says_where_an_endpoint_is_from_and_no_secret(cli, project):
