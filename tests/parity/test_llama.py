@@ -91,7 +91,7 @@ def test_logits(sides: Any) -> None:
         for prompt in prompts(seed):
             with torch.no_grad():
                 expected = model(torch.tensor([prompt])).logits[0, -1].numpy()
-            engine._memory.read(list(prompt), NEVER)
+            engine._memory.read(list(prompt), len(prompt), NEVER)
             found = np.array(
                 candidates.logits(engine._library, engine._memory.context, engine._weights.count)
             )

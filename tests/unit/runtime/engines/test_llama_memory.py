@@ -1,5 +1,7 @@
 """What is kept from one request to the next, and never makes an answer another one."""
 
+from time import monotonic
+
 import pytest
 from gguf_files import Q8_0, bundle, tiny
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from firstlight.runtime import engines
 from firstlight.runtime.bundle import Bundle
-from firstlight.runtime.deadline import NEVER
+from firstlight.runtime.deadline import NEVER, Deadline
 from firstlight.runtime.engines.llama.crew import Crew
 from firstlight.runtime.engines.llama.memory import Memory
 from firstlight.runtime.generation.wishes import Sampling
@@ -74,6 +76,65 @@ def test_the_same_prompt_again(engine, cold):
         == cold(tokens, max_tokens=9)
     )
     assert answer(engine, tokens[:5], max_tokens=9) == cold(tokens[:5], max_tokens=9)
+
+
+class Steps:
+    """How many tokens are read at a time."""
+
+    def __init__(self, engine, monkeypatch):
+        self.taken = []
+        memory, decoded = engine._memory, engine._memory._decoded
+        monkeypatch.setattr(
+            memory, "_decoded", lambda batch: self.taken.append(batch.count) or decoded(batch)
+        )
+
+    def __call__(self):
+        taken, self.taken = self.taken, []
+        return taken
+
+
+@pytest.fixture
+def steps(engine, monkeypatch):
+    engine._memory._keep(0)
+    return Steps(engine, monkeypatch)
+
+
+def test_a_prompt_that_is_repeated_is_not_read_again(engine, steps):
+    tokens = engine.encode("The cat sat on the mat")
+    first = answer(engine, tokens, max_tokens=5)
+    assert steps() == [len(tokens), 1, 1, 1, 1]
+    assert answer(engine, tokens, max_tokens=5) == first
+    assert steps() == [1, 1, 1, 1]
+    answer(engine, tokens, max_tokens=1, min_tokens=1, logprobs=3)
+    assert answer(engine, tokens, max_tokens=5) == first
+    assert answer(engine, tokens[:-1], max_tokens=1)
+    assert answer(engine, tokens, max_tokens=5) == first
+    answer(engine, [5, 6, 7], max_tokens=1)
+    assert answer(engine, tokens, max_tokens=5) == first
+    assert answer(
+        engine, tokens * 60, max_tokens=1
+    )  # makes room, in which nothing is remembered of what follows
+    assert answer(engine, tokens, max_tokens=5) == first
+
+
+def test_what_was_written_token_by_token_is_read_so(engine, steps):
+    tokens = engine.encode("The cat sat on the mat")
+    first = answer(engine, tokens, max_tokens=9)
+    steps()
+    engine._memory._keep(0)
+    answer(engine, tokens + first, max_tokens=11, generated=9)
+    assert steps() == [len(tokens), *[1] * 10]
+    engine._memory._keep(0)
+    list(engine.generate(tokens + first, Sampling(max_tokens=11, generated=9), Deadline(monotonic() + 1000)))
+    assert steps() == [len(tokens), *[1] * 10]
+
+
+def test_unless_there_is_no_time_for_it(engine, steps):
+    tokens = engine.encode("The cat sat on the mat")
+    engine._memory._pace = 10.0  # seconds for a token: 80 for the rest of the answer
+    deadline = Deadline(monotonic() + 100)
+    assert list(engine.generate(tokens + [5] * 9, Sampling(max_tokens=10, generated=9), deadline))
+    assert steps() == [len(tokens), 9]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def text(engine, tokens):
 def logits(engine, tokens):
     """What follows some tokens, unchanged."""
     engine._memory._keep(0)
-    engine._memory.read(list(tokens), NEVER)
+    engine._memory.read(list(tokens), len(tokens), NEVER)
     return np.array(candidates.logits(engine._library, engine._memory.context, engine._weights.count))
 
 

@@ -100,10 +100,11 @@ class LlamaEngine:
         if room <= 0 or deadline.passed:
             return
         memory, position = self._memory, sampling.generated
+        answer = len(tokens) - position
         memory.reserve(min(len(tokens) + min(room, _AHEAD), self.context))
         try:
             for place in range(position, position + room):
-                if not memory.read(tokens, deadline):
+                if not memory.read(tokens, answer, deadline):
                     return
                 token = sampler.draw(memory.context, place)
                 yield token

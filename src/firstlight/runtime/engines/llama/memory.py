@@ -3,6 +3,11 @@
 A chat's next turn, and the continuation of an answer, begin with tokens that were read before. Those are found and
 kept, only what follows is read. Room is made as it is needed: the library fills all of a context's memory with zeros
 when it makes one, which for the 2,048 tokens of a 410M model is 200 MB and a tenth of a second, for an answer of a few.
+
+What ggml computes for a token is rounded otherwise when it is read alone than in a batch, enough to change a word now
+and then. So an answer's tokens, which were read one by one when they were written, are read so again where there is
+time for it, and what follows the last prompt is remembered: a request that is repeated is answered alike, and one that
+is continued goes on as it would have gone on.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from time import monotonic
 
 from firstlight.runtime.deadline import NEVER
 from firstlight.runtime.engines.library import Int
-from firstlight.runtime.engines.llama import structs
+from firstlight.runtime.engines.llama import candidates, structs
 from firstlight.runtime.errors import EngineError
 
 TYPE_CHECKING = False
@@ -33,6 +38,7 @@ STEP = 256
 _UNWATCHED = structs.AbortCallback()
 _ABORTED = 2
 _SLOW = 0.2  # seconds; a token that takes longer is watched while it is computed
+_SHARE = 0.35  # of the time there is, that may be spent on reading an answer's beginning token by token
 
 
 class Memory:
@@ -62,7 +68,9 @@ class Memory:
         self._read = 0  # of those tokens, how many were read
         self._room = 0
         self._deadline = NEVER
-        self._watched = self._slow = False
+        self._watched = False
+        self._pace = 0.0  # seconds that the last token took that was read alone
+        self._end: tuple[int, bytes] | None = None  # after how many tokens, and the logits of what follows
         self._watch = structs.AbortCallback(lambda _: self._deadline.passed)
         self._one = (Int * 1)()
         self._next = structs.Batch(1, addressof(self._one))
@@ -88,7 +96,7 @@ class Memory:
         wanted = self._limit if self._whole else max(count, min(2 * self._room, self._limit))
         saved = self._saved() if self._read else None
         self.close()
-        self._room, self._watched, self._threads = 0, False, self._crew.size()
+        self._room, self._watched, self._threads, self._end = 0, False, self._crew.size(), None
         parameters = self._library.context_default_params()
         wanted = -(-wanted // STEP) * STEP
         structs.set_context(parameters, wanted, BATCH, self._threads, self._weights.exact)
@@ -102,11 +110,12 @@ class Memory:
         ):
             self._read = 0
 
-    def read(self, tokens: list[int], deadline: Deadline) -> bool:
+    def read(self, tokens: list[int], answer: int, deadline: Deadline) -> bool:
         """Have exactly these tokens read.
 
         Args:
             tokens: all of them, at least one. The list itself is kept: append to it and call again to go on.
+            answer: how many of them are the prompt; the others were written by the model.
             deadline: when to stop.
 
         Returns:
@@ -119,24 +128,48 @@ class Memory:
             self._keep(_common(self._tokens, tokens, self._read))
             self._tokens = tokens
         if self._read >= len(tokens):  # what follows the last one is known only right after it was read
+            if self._recalled(len(tokens)):
+                return True
             self._keep(len(tokens) - 1)
         self.reserve(len(tokens))
         self._deadline = deadline
         while self._read < len(tokens):
-            if deadline.passed or not self._advance(tokens):
+            if deadline.passed or not self._advance(tokens, self._step(len(tokens), answer)):
                 return False
+        if len(tokens) == answer:
+            self._end = answer, bytes(candidates.logits(self._library, self.context, self._weights.count))
         return True
 
-    def _advance(self, tokens: list[int]) -> bool:
-        """Read the next batch; False where the deadline has passed meanwhile."""
-        count = min(BATCH, len(tokens) - self._read)
+    def _step(self, count: int, answer: int) -> int:
+        """How many tokens to read next."""
+        if self._read < answer:
+            return min(BATCH, answer - self._read)
+        left, deadline = count - self._read, self._deadline
+        if left == 1 or deadline is NEVER or self._pace * left <= _SHARE * deadline.left:
+            return 1
+        return min(BATCH, left)
+
+    def _recalled(self, count: int) -> bool:
+        """Have again what follows the first tokens, where that is remembered."""
+        if self._end is None or self._end[0] != count:
+            return False
+        logits = self._end[1]
+        self._keep(count)
+        if self._read != count:
+            return False
+        numbers = candidates.logits(self._library, self.context, self._weights.count)
+        numbers[:] = memoryview(logits).cast("f")
+        return True
+
+    def _advance(self, tokens: list[int], count: int) -> bool:
+        """Read the next tokens; False where the deadline has passed meanwhile."""
         if count == 1:
             self._one[0] = tokens[self._read]
             batch = self._next
         else:
             several = (Int * count)(*tokens[self._read : self._read + count])
             batch = structs.Batch(count, addressof(several))
-        self._watch_over(count > 1 or self._slow)
+        self._watch_over(count > 1 or self._pace > _SLOW)
         status = self._decoded(batch)
         if status == 0:
             self._read += count
@@ -153,7 +186,8 @@ class Memory:
             self._threads = threads
         start = monotonic()
         status: int = self._library.decode(self.context, batch)
-        self._slow = monotonic() - start > _SLOW * batch.count
+        if batch.count == 1:
+            self._pace = monotonic() - start
         self._crew.done()
         return status
 
@@ -166,6 +200,8 @@ class Memory:
 
     def _keep(self, count: int) -> None:
         """Forget all but the first tokens; all of them where the model's memory cannot be cut."""
+        if self._end is not None and count < self._end[0]:
+            self._end = None
         if not self.context:
             self._read = 0
             return
@@ -175,7 +211,7 @@ class Memory:
             self._read = count
         else:
             self._library.memory_clear(memory, True)
-            self._read = 0
+            self._read, self._end = 0, None
 
     def _saved(self) -> Any:
         """Keys and values of what was read, to be put into another context."""
