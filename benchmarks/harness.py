@@ -17,7 +17,16 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("onnxruntime", "tokenizers", "torch", "transformers", "starlette", "uvicorn", "numpy")
+PACKAGES = (
+    "onnxruntime",
+    "ctranslate2",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "starlette",
+    "uvicorn",
+    "numpy",
+)
 
 
 @dataclass

@@ -283,8 +283,8 @@ def marian(
     del tokenizer
     model = widened(transformers.MarianMTModel(transformers.MarianConfig(**settings)), seed)
     with torch.no_grad():
-        if zero:
-            model.get_decoder().embed_tokens.weight[target - 1] = 0
+        if not zero:
+            model.get_decoder().embed_tokens.weight[target - 1] = 0.3
         model.final_logits_bias.copy_(0.1 * torch.randn_like(model.final_logits_bias))
     model.generation_config.bad_words_ids = [[target - 1]]
     model.generation_config.num_beams = 4

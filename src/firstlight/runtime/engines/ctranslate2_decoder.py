@@ -98,9 +98,9 @@ class Generator:
         if room < 1 or deadline.passed:
             return
         tokens, options = [self._tokenizer.token(token) for token in prompt], self._options(sampling, room)
-        generate = self._generator.generate_batch
+        # Asked for anew each time: a reference kept here would outlive `close`, and so would the library's threads.
         self._run = ctranslate2_library.Run(
-            lambda step: generate([tokens], callback=step, **options), deadline
+            lambda step: self._generator.generate_batch([tokens], callback=step, **options), deadline
         )
         try:
             for step in self._run.steps():

@@ -83,11 +83,19 @@ class TwoSided(HfTokenizer):
         return super().id(token) if found is None else found
 
     def _known(self, token_id: int, token: str, spelt: str) -> int:
-        """The id the model knows a piece by: what a source's own pieces do not cover may still be in its vocabulary."""
-        if token_id == self._unknown and self._shared:
-            found = self._numbers().get(token, self._unknown)
-            return self._numbers().get(spelt, found) if found == self._unknown else found
-        return self._unknown if self._bound is not None and token_id >= self._bound else token_id
+        """The id the model knows a piece by: what a source's own pieces do not cover may still be in its vocabulary.
+
+        Args:
+            token: what the library says of the piece: its letters, or the name of the unknown token (BPE).
+            spelt: the letters of the text it comes from.
+        """
+        if token_id != self._unknown or not self._shared:
+            return self._unknown if self._bound is not None and token_id >= self._bound else token_id
+        numbers = self._numbers()
+        if numbers.get(token, self._unknown) != self._unknown:
+            return numbers[token]
+        alone = self._tokenizer.encode(spelt, add_special_tokens=False).ids
+        return numbers.get(spelt, self._unknown) if self._unknown in alone else self._unknown
 
     def _numbers(self) -> dict[str, int]:
         if self._ids is None:

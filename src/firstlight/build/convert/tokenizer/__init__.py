@@ -68,7 +68,7 @@ def add(folder: Path, out: Path, model_type: str, tokens: bool = True) -> Vocabu
         settings |= {"size": size, "unknown": layout.unknown}
     if family.target != spelt:
         first = len(family.source) if tokens and family.target is not family.source else 0
-        text = families.written(family, {*layout.special, *layout.added}, first)
+        text = families.written(family, first)
         (out / TARGET).write_text(text, encoding="utf-8")
         settings["target"] = TARGET
     if settings:

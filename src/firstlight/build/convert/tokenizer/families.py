@@ -30,12 +30,14 @@ class Family:
         model: cuts the texts that go in.
         layout: numbers its pieces.
         source, target: tokens by id as the model knows them, going in and coming out.
+        silent: tokens that are no part of decoded text.
     """
 
     model: SentencePieces
     layout: Layout
     source: list[str]
     target: list[str]
+    silent: Collection[str] = ()
 
 
 def read(folder: Path, kind: str) -> Family:
@@ -135,7 +137,7 @@ def _m2m100(folder: Path) -> Family:
         entries = [*entries[:size], *((text, 0.0) for text in added), *entries[size:]]
         marked, size, added = [*marked, *added], size + len(added), []
     layout = Layout(entries, ids["<unk>"], marked, added, [f"__{own}__"], [_END], size=size)
-    return Family(model, layout, tokens, tokens)
+    return Family(model, layout, tokens, tokens, {*marked, *added})
 
 
 def _marian(folder: Path) -> Family:
@@ -147,7 +149,8 @@ def _marian(folder: Path) -> Family:
     source = target = _by_id(ids)
     if special.settings(folder).get("separate_vocabs") is True:
         target = _by_id(_ids(_file(folder, "target_vocab.json")))
-    return Family(model, Layout(entries, ids["<unk>"], marked, after=[_END], size=size), source, target)
+    layout = Layout(entries, ids["<unk>"], marked, after=[_END], size=size)
+    return Family(model, layout, source, target, (_END, "<unk>", "<pad>"))
 
 
 _KINDS: Mapping[str, Callable[[Path], Family]] = {
@@ -195,11 +198,11 @@ def _by_id(ids: Mapping[str, int]) -> list[str]:
     return tokens
 
 
-def written(family: Family, marked: Collection[str], first: int) -> str:
+def written(family: Family, first: int) -> str:
     """The file of what comes out of a model (see ``runtime.tokenizers.two_sided``)."""
     content = {
         "tokens": family.target,
-        "special": [number for number, token in enumerate(family.target, first) if token in marked],
+        "special": [number for number, token in enumerate(family.target, first) if token in family.silent],
         "first": first,
         "shared": family.target is family.source,
     }
