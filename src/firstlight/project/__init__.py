@@ -196,7 +196,7 @@ def _endpoint(name: str, table: Table, root: Path | None, place: Place) -> Endpo
         raise inside.error(
             "script", f"there is no file {table['script']!r}", "the path starts at the project's folder"
         )
-    for key in ("task", "quantize"):
+    for key in ("task", "quantize", "allow_pickle", "trust_remote_code"):
         if key in table:
             raise inside.error(
                 key, "says nothing about a script", f"remove it, or name a model instead of {script.name}"

@@ -166,6 +166,13 @@ def task(place: Place, key: str, value: Any) -> str:
     return word
 
 
+def switch(place: Place, key: str, value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise place.error(key, f"must be true or false, not {kind(value)}", f"write {key} = true")
+    return value
+
+
 def environment(place: Place, key: str, value: Any) -> dict[str, str]:
     """Variable names and strings; the values are never part of a message."""
     inner = place.inside(key)
@@ -199,6 +206,8 @@ ENDPOINT: dict[str, Check] = {
     "concurrency": number(1, 1000, "workers", whole=True),
     "route": route,
     "env": environment,
+    "allow_pickle": switch,
+    "trust_remote_code": switch,
 }
 RECORDS: dict[str, Check] = {
     "store": choice(*STORES),

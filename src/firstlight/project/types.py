@@ -37,6 +37,8 @@ class Endpoint:
         concurrency: workers at once; invocations beyond that wait.
         route: an extra HTTP path, such as ``/qa``.
         env: environment variables of the workers; may hold secrets, so it is left out of the repr.
+        allow_pickle: weights in pickle format may be read when the model is converted.
+        trust_remote_code: code of the model's repository may be run when it is converted.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Endpoint:
     concurrency: int = field(default_factory=default_concurrency)
     route: str | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
