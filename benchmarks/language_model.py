@@ -28,7 +28,8 @@ from worker import Worker
 
 NEW = 24
 WORDS = "once upon a time there was a king who had three daughters and a garden full of golden apples "
-EVENT = {"inputs": WORDS, "parameters": {"max_new_tokens": 1}}
+FIRST = "once upon a time there was"
+EVENT = {"inputs": FIRST, "parameters": {"max_new_tokens": 1}}
 
 
 class Floor:
@@ -36,13 +37,11 @@ class Floor:
 
     Args:
         scratch: where it is compiled.
-        ids: of the prompt.
     """
 
-    def __init__(self, scratch: Path, ids: Sequence[int]) -> None:
+    def __init__(self, scratch: Path) -> None:
         found = finding.find()
         backends = "-" if found.origin == "wheel" else found.folder
-        self._ids = [str(one) for one in ids]
         source, compiler = HERE / "variants/llama_floor.c", shutil.which("gcc") or "cc"
         if found.origin == "wheel":
             program = scratch / "floor.so"
@@ -54,9 +53,9 @@ class Floor:
             start = ["env", f"LD_LIBRARY_PATH={found.folder}", str(program)]
         self._start = [*start, found.path, backends]
 
-    def command(self, model: Path, repeats: int) -> list[str]:
-        """The argument vector for one file."""
-        return [*self._start, str(model), str(NEW), str(repeats), *self._ids]
+    def command(self, model: Path, ids: Sequence[int], repeats: int) -> list[str]:
+        """The argument vector for one file and one prompt."""
+        return [*self._start, str(model), str(NEW), str(repeats), *map(str, ids)]
 
 
 class Speed:
@@ -153,8 +152,7 @@ def main() -> None:
             language_models.pythia(source)
         names = ("q8_0", "q4_k_m", "q5_1")
         bundles = {name: resolve.resolve(str(source), Path.cwd(), precision=name) for name in names}
-        ids = Tokenizer.from_file(str(source / "tokenizer.json")).encode(WORDS * 3).ids
-        tables = measured(args, source, bundles, Floor(Path(scratch), ids))
+        tables = measured(args, source, bundles, Floor(Path(scratch)))
     name = f"language_model_{finding.find().origin}"
     print("\nwritten to", write(name, "ms", tables, torch_versions(args.torch_python)))
 
@@ -165,10 +163,12 @@ def measured(
     """All tables."""
     bundle, python = bundles["q8_0"], args.torch_python
     file, bare = bundle / "model.gguf", "C program on the same library"
-    torch_start = [python, str(HERE / "variants/generate_torch.py"), str(source), WORDS, "1", "0", "1"]
+    torch_start = [python, str(HERE / "variants/generate_torch.py"), str(source), FIRST, "1", "0", "1"]
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    first, prompt = (tokenizer.encode(text).ids for text in (FIRST, WORDS * 3))
     cold = paired(
         {
-            bare: process(floor.command(file, 0)),
+            bare: process(floor.command(file, first, 0)),
             "firstlight worker": first_answer(bundle),
             "transformers.pipeline on torch, fp32": process(torch_start),
         },
@@ -176,7 +176,7 @@ def measured(
     )
     script = str(HERE / "variants/firstlight_tokens.py")
     speeds = {
-        bare: Speed(floor.command(file, 3)),
+        bare: Speed(floor.command(file, prompt, 3)),
         "firstlight engine": Speed([sys.executable, script, str(bundle), WORDS * 3, str(NEW), "3"]),
     }
     warm = paired(
@@ -184,9 +184,9 @@ def measured(
     )
     prompts = {name: Samples(speed.prompts.values[-args.rounds :]) for name, speed in speeds.items()}
     found = [
-        table("410M q8_0, process start to the first token, ms", cold, bare),
+        table(f"410M q8_0, process start to the first token after {len(first)}, ms", cold, bare),
         table("410M q8_0, ms a new token", warm, bare),
-        table("410M q8_0, ms to read a prompt", prompts, bare),
+        table(f"410M q8_0, ms to read a prompt of {len(prompt)} tokens", prompts, bare),
         *quantised(source, bundles, args.rounds),
         memory(bundle),
     ]

@@ -48,14 +48,13 @@ def cold(args: argparse.Namespace, bundle: Path, source: Path, task: str) -> dic
         return started.first_ms
 
     script = str(HERE / "variants/pipeline_seq2seq.py")
-    length = str(TOKENS + 1)
     return {
         "ctranslate2 (Python) + tokenizers": process(
             [sys.executable, str(HERE / "variants/ctranslate2_python.py"), str(bundle), SHORT, str(TOKENS)]
         ),
         "firstlight worker": ours,
         "transformers.pipeline on torch": process(
-            [args.torch_python, script, task, str(source), SHORT, length, length, "0"]
+            [args.torch_python, script, task, str(source), SHORT, str(TOKENS), "0"]
         ),
     }
 

@@ -1,6 +1,6 @@
 """transformers.pipeline on torch: prints a line at its first answer, then the milliseconds of ``repeats`` more.
 
-pipeline_seq2seq.py TASK FOLDER TEXT MAX_LENGTH MIN_LENGTH REPEATS
+pipeline_seq2seq.py TASK FOLDER TEXT NEW_TOKENS REPEATS
 """
 
 import json
@@ -8,7 +8,7 @@ import sys
 import time
 
 task, folder, text = sys.argv[1:4]
-most, least, repeats = (int(word) for word in sys.argv[4:7])
+tokens, repeats = (int(word) for word in sys.argv[4:6])
 
 import torch
 from transformers import pipeline
@@ -18,7 +18,7 @@ pipe = pipeline(task, model=folder, tokenizer=folder, device="cpu")
 
 
 def call():
-    return pipe(text, max_length=most, min_length=least, num_beams=4)
+    return pipe(text, max_new_tokens=tokens, min_new_tokens=tokens, num_beams=4)
 
 
 print(json.dumps(call())[:200], flush=True)
