@@ -28,7 +28,7 @@ from worker import Worker
 
 NEW = 24
 WORDS = "once upon a time there was a king who had three daughters and a garden full of golden apples "
-FIRST = "once upon a time there was"
+FIRST = "once upon"
 EVENT = {"inputs": FIRST, "parameters": {"max_new_tokens": 1}}
 
 

@@ -64,6 +64,12 @@ def bert_question_answering(folder: Path, layers: int = 12, width: int = 768) ->
     )
 
 
+def minilm_encoder(folder: Path, layers: int = 6, width: int = 384) -> Path:
+    """A BERT encoder of all-MiniLM-L6's size, 22 million parameters."""
+    config = _bert_config("BertModel", layers, width, VOCABULARY) | {"num_attention_heads": 12}
+    return _write(folder, config, _bert(layers, width, VOCABULARY), "BertTokenizer")
+
+
 def _bert(layers: int, width: int, vocabulary: int) -> _Weights:
     tensors = _Weights()
     tensors.add("bert.embeddings.word_embeddings.weight", vocabulary, width)

@@ -39,6 +39,8 @@ class Worker:
             "FIRSTLIGHT_BUNDLE": str(bundle),
             "FIRSTLIGHT_PATH": os.pathsep.join([str(PACKAGE.parent), *(p for p in sys.path if p)]),
         }
+        if "FIRSTLIGHT_LLAMA" in os.environ:
+            environment["FIRSTLIGHT_LLAMA"] = os.environ["FIRSTLIGHT_LLAMA"]
         command = [sys.executable, "-I", "-S", str(PACKAGE / "runtime/bootstrap.py")]
         start = time.perf_counter()
         self.process = subprocess.Popen(command, env=environment)
