@@ -39,7 +39,7 @@ def environment(spec: WorkerSpec, runtime_api: str) -> dict[str, str]:
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "AWS_DEFAULT_REGION": region,
-        **{name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ},
+        **({} if spec.walls is not None else _cache_folder()),
         **spec.env,
         "AWS_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
@@ -65,6 +65,11 @@ def environment(spec: WorkerSpec, runtime_api: str) -> dict[str, str]:
     elif spec.handler is not None:
         env["_HANDLER"] = spec.handler
     return env
+
+
+def _cache_folder() -> dict[str, str]:
+    """Where the user's caches are; within walls nobody can write there."""
+    return {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
 
 
 def task_root(spec: WorkerSpec) -> Path:

@@ -132,5 +132,8 @@ class PoolInvoker:
 
 
 def _forkable(spec: WorkerSpec) -> bool:
-    """Whether a zygote has loaded what the worker needs: models yes, users' scripts and other programs no."""
-    return spec.bundle is not None and spec.command is None
+    """Whether a zygote has loaded what the worker needs: models yes, users' scripts and other programs no.
+
+    Within walls nothing is forked: a worker that is loaded already is not what starts on Lambda.
+    """
+    return spec.bundle is not None and spec.command is None and spec.walls is None

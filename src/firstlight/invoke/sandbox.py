@@ -6,7 +6,7 @@ import asyncio
 import math
 from pathlib import Path
 
-from firstlight.invoke import limits
+from firstlight.invoke import limits, walled
 from firstlight.invoke.connection import listen_tcp, listen_unix
 from firstlight.invoke.logs import LogPipe, LogSink
 from firstlight.invoke.processes import Launch, Launcher, OnExit, Process
@@ -50,7 +50,8 @@ class Sandbox:
         else:
             self._server, address = await listen_tcp(self._api)
         env = limits.environment(spec, address)
-        launch = Launch(limits.command(spec), env, limits.task_root(spec), self.log.writer, spec.memory_mb)
+        words = walled.command(limits.command(spec), spec.walls, path.parent)
+        launch = Launch(words, env, limits.task_root(spec), self.log.writer, spec.memory_mb)
         process = await launcher.launch(launch, on_exit)
         self._process = process
         self.log.close_writer()
@@ -58,6 +59,13 @@ class Sandbox:
         limits.set_data_limit(process.pid, spec.memory_mb)
         if self._killed:
             process.kill()
+
+    def explained(self, error: bytes) -> bytes:
+        """A function error with a hint, in the log too, where a wall is its reason."""
+        body, hint = walled.explained(error, self._spec)
+        if hint:
+            self.log.add(f"help: {hint}\n")
+        return body
 
     def kill(self) -> None:
         """SIGKILL; at once when it is only about to start."""

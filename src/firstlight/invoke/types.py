@@ -10,9 +10,12 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from firstlight.runtime.errors import TooManyRequests
+
+if TYPE_CHECKING:
+    from firstlight.isolation import Walls
 
 REQUEST_LIMIT = 6_291_456
 """Bytes of an event, RequestResponse (AWS Lambda quotas, "Invocation payload")."""
@@ -171,6 +174,7 @@ class WorkerSpec:
         cwd: working directory and ``LAMBDA_TASK_ROOT``; default the bundle's, or the script's, folder.
         digest: identity of the content (a bundle's digest, a script's hash), so that new content is a new spec.
         command: full command line to start instead of our worker (another Runtime API client, such as awslambdaric).
+        walls: what its workers run within (``walled``); None runs them as they are.
     """
 
     endpoint: str
@@ -185,3 +189,4 @@ class WorkerSpec:
     cwd: Path | None = None
     digest: str = ""
     command: tuple[str, ...] | None = None
+    walls: Walls | None = None

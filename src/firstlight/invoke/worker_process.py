@@ -175,7 +175,7 @@ class Worker:
         if outcomes.is_memory_error(answer.body):
             self._stop_for_memory(answer.notes)
             return
-        job.fail(answer.body, "error")
+        job.fail(self._sandbox.explained(answer.body), "error")
         self._complete(job, answer.notes)
 
     def on_oversize(self) -> None:
@@ -196,7 +196,9 @@ class Worker:
         if job is None:
             return
         if answer.error_type:
-            job.fail(answer.body or outcomes.stream_error(answer.error_type), "error")
+            job.fail(
+                self._sandbox.explained(answer.body or outcomes.stream_error(answer.error_type)), "error"
+            )
         self._complete(job, answer.notes)
 
     def on_init_error(self, answer: Answer) -> None:
@@ -204,7 +206,9 @@ class Worker:
             self._stop_for_memory()
             return
         self._fail_init(
-            InitFailure("error", body=answer.body), "error", answer.error_type or "Runtime.Unknown"
+            InitFailure("error", body=self._sandbox.explained(answer.body)),
+            "error",
+            answer.error_type or "Runtime.Unknown",
         )
 
     def on_lost(self) -> None:
