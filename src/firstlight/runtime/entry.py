@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from firstlight.runtime.errors import HandlerError
@@ -32,6 +33,11 @@ def load(env: Mapping[str, str]) -> Handler:
         return handler.make(model.Model.load(bundle, task=env.get("FIRSTLIGHT_TASK") or None))
     if script := env.get("FIRSTLIGHT_SCRIPT"):
         from firstlight.runtime import scripts
+
+        if "FIRSTLIGHT_LINKED" in os.environ:
+            from firstlight.runtime import links
+
+            links.follow(os.environ)
 
         return scripts.load(script)
     if named := env.get("_HANDLER"):
