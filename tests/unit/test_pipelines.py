@@ -108,7 +108,7 @@ def test_a_model_by_name_and_by_folder(sentiment):
         ({"model": object()}, InvalidInput, "model must be a name or a folder, got object"),
         ({"task": "question-answering", "model": "starter:sentiment"}, InvalidInput, "sentiment does not do"),
         ({"model": "/nowhere/at/all"}, ProjectError, "there is no model at /nowhere/at/all"),
-        ({"model": "owner/name"}, NotSupported, "owner/name is on the hub"),
+        ({"model": "owner/name"}, ProjectError, "there is no folder owner/name here, and .* not in the cache"),
         (
             {"task": "ner", "model": "starter:lyrics", "tokenizer": object()},
             NotSupported,
@@ -116,7 +116,9 @@ def test_a_model_by_name_and_by_folder(sentiment):
         ),
     ],
 )
-def test_pipelines_that_cannot_be_made(arguments, error, message):
+def test_pipelines_that_cannot_be_made(arguments, error, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(error, match=message):
         firstlight.pipeline(**arguments)
 

@@ -74,8 +74,12 @@ def test_card_says_what_it_is_and_what_takes_its_place(name: str) -> None:
     assert "$" not in card
     command = starters.replacement(name)
     assert f"```\n{command}\n```" in card
-    served = command.partition("firstlight serve ")[2]
-    assert served == f"./{name}" or (served.startswith("hf:") and served.endswith(".gguf"))
+    if command.startswith("firstlight add "):
+        assert f" --as {name} " in command
+        assert command.endswith(" && firstlight serve")
+    else:
+        served = command.removeprefix("firstlight serve ")
+        assert served == f"./{name}" or (served.startswith("hf:") and served.endswith(".gguf"))
 
 
 def test_a_starter_that_borrows_its_bundle_is_told_its_task() -> None:

@@ -16,7 +16,8 @@ from firstlight.runtime.errors import ConversionError
 SCHEMA = 1
 _MANIFEST = "bundle.json"
 _NOT_LISTED = {_MANIFEST, "README.md", "NOTICE"}
-_TABLE = "wordpiece.bin"
+_TABLES = ("wordpiece.bin", "pieces.bin")
+_TARGET = "target.bin"
 
 
 def add_tokenizer(model_dir: Path, folder: Path) -> None:
@@ -38,7 +39,7 @@ def add_tokenizer(model_dir: Path, folder: Path) -> None:
 
 
 def write(folder: Path, meta: Mapping[str, Any]) -> Bundle:
-    """Add the tokenizer's table where it has one, list the files, write bundle.json and open the result.
+    """Add the tokenizer's tables where it has some, list the files, write bundle.json and open the result.
 
     Args:
         folder: holds the graph, its weights and tokenizer.json.
@@ -46,7 +47,7 @@ def write(folder: Path, meta: Mapping[str, Any]) -> Bundle:
             unless it is given.
     """
     manifest = {"schema": SCHEMA, **meta}
-    manifest.setdefault("tokenizer", _tokenizer(folder))
+    manifest["tokenizer"] = _tokenizer(folder, manifest.get("tokenizer"))
     manifest["files"] = {name: _fingerprint(folder / name) for name in _names(folder)}
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / _MANIFEST).write_text(text, encoding="utf-8")
@@ -64,16 +65,26 @@ def link_or_copy(file: Path, place: Path) -> None:
         shutil.copyfile(file, place)
 
 
-def _tokenizer(folder: Path) -> dict[str, str]:
-    file, table = folder / "tokenizer.json", folder / _TABLE
-    if not file.is_file():
-        return {}
-    table.unlink(missing_ok=True)
-    from firstlight.build import wordpiece_table
+def _tokenizer(folder: Path, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What bundle.json says of the tokenizer, with tables written for what can be mapped instead of parsed."""
+    file = folder / "tokenizer.json"
+    found = dict(given) if given is not None else {"kind": "tokenizers"} if file.is_file() else {}
+    if found.get("kind") != "tokenizers":
+        return found
+    from firstlight.build import piece_table, wordpiece_table
 
-    if wordpiece_table.write_table(file, table):
-        return {"kind": "wordpiece", "file": file.name, "table": table.name}
-    return {"kind": "tokenizers", "file": file.name}
+    for former in (*_TABLES, _TARGET):
+        (folder / former).unlink(missing_ok=True)
+    found["file"] = file.name
+    if "target" in found:
+        listed = folder / found["target"]
+        piece_table.write_tokens(listed, folder / _TARGET)
+        listed.unlink()
+        found["target"] = _TARGET
+    if given is None and wordpiece_table.write_table(file, folder / _TABLES[0]):
+        return found | {"kind": "wordpiece", "table": _TABLES[0]}
+    kind = piece_table.write_table(file, folder / _TABLES[1])
+    return found if kind is None else found | {"kind": kind, "table": _TABLES[1]}
 
 
 def _names(folder: Path) -> list[str]:

@@ -44,7 +44,7 @@ class RepositoryFile:
         path: in the repository, with ``/``.
         size: bytes.
         sha256: of its content, where the hub says it (files it keeps as LFS); None for small ones.
-        git: its git object id (SHA-1 of ``blob``, the size, a zero byte and the content); None where it is not known.
+        git: its git object id (SHA-1 of ``blob``, the size, a zero byte and the content); None of files kept as LFS.
     """
 
     path: str
@@ -102,6 +102,7 @@ class Artefact:
         rejected: what else there is, and why not, in the order it was looked at.
         bytes: of all files, to download.
         memory_mb: expected of a worker, an estimate.
+        runs_code: the conversion runs code of the repository.
     """
 
     form: str
@@ -114,6 +115,7 @@ class Artefact:
     rejected: tuple[tuple[str, str], ...]
     bytes: int
     memory_mb: int
+    runs_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class Made:
         files: what it was made of, by path.
         tools: name -> version of all that decides the bundle's bytes.
         allow_pickle, trust_remote_code: what the user allowed and was needed.
+        asked: what the project file asks for beside the model: ``task`` and ``precision``, where it does.
     """
 
     place: Path
@@ -155,6 +158,7 @@ class Made:
     tools: Mapping[str, str] = field(default_factory=dict)
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 class Progress(Protocol):

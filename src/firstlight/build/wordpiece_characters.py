@@ -7,7 +7,7 @@ normalizer then removes do not matter; one that it keeps makes its text a case f
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,12 +26,15 @@ _HIGH, _LOW = "\U0001d16d", "\u1b44"
 
 
 class Characters(NamedTuple):
-    """Classes of all characters: ``pages[code >> 8]`` numbers the page of ``classes`` that holds ``code & 255``."""
+    """Classes of all characters: ``pages[code >> 8]`` numbers the page of ``classes`` that holds ``code & 255``.
+
+    ``ascii`` has what becomes of the first 128, None for those that are left to the library.
+    """
 
     pages: list[int]
     classes: bytes
     mapped: dict[int, str]
-    ascii: list[str]
+    ascii: Sequence[str | None]
 
 
 @lru_cache(maxsize=8)
@@ -43,11 +46,25 @@ def characters(clean: bool, chinese: bool, accents: bool | None, lowercase: bool
     """
     normalize = normalizers.BertNormalizer(clean, chinese, accents, lowercase).normalize_str
     becomes = {page: _page(normalize, page) for page in range(0x1100) if _first_alike(page) == page}
-    kinds = _Kinds({character for texts in becomes.values() for character in "".join(texts)})
+    kinds = _Kinds(becomes)
     moved = _moved(normalize, becomes)
     if moved is None:
         return None
-    return _packed({page: list(map(kinds.rendered, texts)) for page, texts in becomes.items()}, moved)
+    plain = {page for page in becomes if page not in kinds.pages and _stays(page, becomes[page])}
+    rendered = {
+        page: texts if page in plain else list(map(kinds.rendered, texts)) for page, texts in becomes.items()
+    }
+    return _packed(rendered, moved, plain)
+
+
+def _stays(page: int, texts: list[str]) -> bool:
+    """Whether nothing on a page becomes something else."""
+    return texts == _whole(page)
+
+
+def _whole(page: int) -> list[str]:
+    """All characters of a page; half pairs stand for themselves."""
+    return list(map(chr, range(page * _SIZE, page * _SIZE + _SIZE)))
 
 
 def _first_alike(page: int) -> int:
@@ -61,7 +78,7 @@ def _page(normalize: Callable[[str], str], page: int) -> list[str]:
     """What becomes of each character of a page."""
     if page in _SURROGATES:  # half a pair is read as U+FFFD
         return [normalize("\ufffd")] * _SIZE
-    whole = "".join(map(chr, range(page * _SIZE, page * _SIZE + _SIZE)))
+    whole = "".join(_whole(page))
     found = normalize(whole)
     if found in ("", whole):
         return [""] * _SIZE if not found else list(whole)
@@ -71,13 +88,20 @@ def _page(normalize: Callable[[str], str], page: int) -> list[str]:
 
 
 class _Kinds:
-    """Which characters of normalised text are spaces and which are words of their own."""
+    """Which characters of normalised text are spaces and which are words of their own.
 
-    def __init__(self, characters: set[str]) -> None:
-        pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str("a" + "a".join(characters) + "a")
-        found = {piece for piece, _ in pieces}
+    Attributes:
+        pages: those that have any; text without one is cut nowhere, so most pages are seen to have none at once.
+    """
+
+    def __init__(self, becomes: dict[int, list[str]]) -> None:
+        cut = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+        joined = {page: "".join(texts).replace(" ", "") for page, texts in becomes.items()}
+        self.pages = {page for page, text in joined.items() if len(cut(f"a{text}a")) != 1}
+        characters = {character for page in self.pages for character in joined[page]}
+        found = {piece for piece, _ in cut("a" + "a".join(characters) + "a")}
         self.alone = {piece for piece in found if len(piece) == 1 and piece != "a"}
-        self.spaces = characters - {character for piece in found for character in piece}
+        self.spaces = {" "} | characters - {character for piece in found for character in piece}
 
     def rendered(self, text: str) -> str:
         """A text with its words separated by single spaces, and a space at an end where a word may not go on."""
@@ -102,6 +126,7 @@ def _moved(normalize: Callable[[str], str], becomes: dict[int, list[str]]) -> se
     marks = {
         code: text
         for page, texts in becomes.items()
+        if _orders(normalize, page, texts)
         for code, text in enumerate(texts, page * _SIZE)
         if text and unicodedata.category(chr(code)) in ("Mc", "Me", "Mn", "Cn")
     }
@@ -114,7 +139,15 @@ def _moved(normalize: Callable[[str], str], becomes: dict[int, list[str]]) -> se
     }
 
 
-def _packed(becomes: dict[int, list[str]], moved: set[int]) -> Characters:
+def _orders(normalize: Callable[[str], str], page: int, texts: list[str]) -> bool:
+    """Whether a page may have a mark that is sorted: of one that stays as it is, a single look says if it has none."""
+    if not _stays(page, texts):
+        return True
+    between = "".join([f"{_HIGH}{character}{_LOW}" for character in texts])
+    return normalize(between) != between
+
+
+def _packed(becomes: dict[int, list[str]], moved: set[int], plain: set[int]) -> Characters:
     numbers: dict[bytes, int] = {}
     pages: list[int] = []
     mapped: dict[int, str] = {}
@@ -124,6 +157,9 @@ def _packed(becomes: dict[int, list[str]], moved: set[int]) -> Characters:
             pages.append(pages[alike])
             continue
         codes = range(page * _SIZE, page * _SIZE + _SIZE)
+        if page in plain and moved.isdisjoint(codes):
+            pages.append(numbers.setdefault(bytes([SAME]) * _SIZE, len(numbers)))
+            continue
         classes = [LIBRARY if code in moved else _kind(code, becomes[page][code & 255]) for code in codes]
         mapped |= {code: becomes[page][code & 255] for code in codes if classes[code & 255] == MAPPED}
         pages.append(numbers.setdefault(bytes(classes), len(numbers)))

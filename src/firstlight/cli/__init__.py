@@ -15,11 +15,17 @@ from firstlight.runtime.errors import FirstlightError
 VERBS = {
     "serve": ("Serve the project, or the starter endpoints, on this machine.", "serve:serve"),
     "init": ("Begin a project: firstlight.toml and a first script.", "init:init"),
+    "add": ("Make an endpoint of a model of the hub, a folder or a file.", "add:add"),
     "invoke": ("Send inputs to an endpoint of a running server.", "invoke:invoke"),
     "run": ("Run an endpoint once in this process, without a server.", "run:run"),
     "list": ("List the endpoints of the project.", "list:list_endpoints"),
     "logs": ("Show what was invoked, newest last.", "logs:logs"),
     "engines": ("Show the libraries that run weights here, or fetch a quicker one.", "engines:engines"),
+    "trace": ("Find what a script's libraries download, pack it, prove it is all.", "trace:trace"),
+    "build": ("Make the bundles of the project and lock what they are made of.", "build:build"),
+    "verify": ("Check hub, cache and bundles against firstlight.lock.", "verify:verify"),
+    "update": ("Take newer files into firstlight.lock and show what changed.", "update:update"),
+    "doctor": ("Find what is wrong here, or would be on AWS Lambda, and fix it.", "doctor:doctor"),
     "bundle": ("Look into a bundle, or check its files.", "bundle:bundle"),
 }
 """Every verb: its line in the overview, and where it lives."""

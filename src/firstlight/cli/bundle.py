@@ -33,18 +33,32 @@ def bundle() -> None:
 @click.option("-o", "--output", "out", type=click.Path(path_type=Path), help="Folder to write it to.")
 @click.option("--task", help="The task it is made for, where the model does not say.")
 @click.option("--quantize", help="What the weights are made into, such as int8 or q4_k_m.")
+@click.option("--allow-pickle", is_flag=True, help="Read weights in pickle format; no code in them is run.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code of the model's repository to convert it.")
 @output.json_option
-def make(model: str, out: Path | None, task: str | None, quantize: str | None, as_json: bool) -> None:
-    """Make a bundle of MODEL: a model folder, a GGUF file, hf:owner/name/file.gguf, an old ggml file.
+def make(
+    model: str,
+    out: Path | None,
+    task: str | None,
+    quantize: str | None,
+    allow_pickle: bool,
+    trust_remote_code: bool,
+    as_json: bool,
+) -> None:
+    """Make a bundle of MODEL: a model folder, a GGUF or ONNX file, hf:owner/name, an old ggml file.
 
     Without -o it stays in the cache, where `firstlight serve` finds it.
     """
-    from firstlight.build import resolve
+    from firstlight.build import kept, resolve
+    from firstlight.build.types import Wish
+    from firstlight.cli import progress
     from firstlight.runtime.bundle import Bundle
 
-    place = resolve.resolve(model, Path.cwd(), task=task, precision=quantize)
+    wish = Wish(model, task, quantize, allow_pickle, trust_remote_code)
+    with progress.shown(as_json) as shown:
+        place = resolve.make(wish, Path.cwd(), progress=shown).place
     if out is not None:
-        resolve.copy(place, out)
+        kept.copy(place, out)
         place = out
     opened = Bundle.open(str(place))
     if as_json:
@@ -96,7 +110,9 @@ def verify(path: str, as_json: bool) -> None:
 
 def _folder(path: str) -> Path:
     if path.startswith("starter:"):
-        return wiring.bundle_of(path, Path.cwd())
+        from firstlight import starters
+
+        return starters.path(path.removeprefix("starter:"))
     return Path(path)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from firstlight.cli import output, wiring
+from firstlight.cli import output, preparing, wiring
 from firstlight.project import Endpoint, Project
 
 
@@ -28,7 +28,7 @@ def _described(project: Project, endpoint: Endpoint) -> dict[str, Any]:
     """An endpoint without the values of its environment, which may be secrets."""
     return {
         "name": endpoint.name,
-        "task": wiring.task_of(project, endpoint),
+        "task": preparing.task_of(project, endpoint),
         "model": endpoint.model,
         "script": str(endpoint.script) if endpoint.script else None,
         "quantize": endpoint.quantize,

@@ -29,7 +29,8 @@ class Lines:
     def __init__(self, as_json: bool = False) -> None:
         self._as_json = as_json
         self._lock = threading.Lock()
-        self._name, self._total, self._done, self._said = "", None, 0, 0.0
+        self._name, self._done, self._said = "", 0, 0.0
+        self._total: int | None = None
 
     def __enter__(self) -> Lines:
         return self

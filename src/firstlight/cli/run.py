@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import click
 
-from firstlight.cli import given, output, wiring
+from firstlight.cli import given, output, preparing, wiring
 from firstlight.runtime.errors import FirstlightError
 
 
@@ -24,6 +24,9 @@ from firstlight.runtime.errors import FirstlightError
 @click.option("-f", "--file", help="A file with the event as JSON, or - for stdin.")
 @click.option("--stream", is_flag=True, help="Print the answer piece by piece, as it is made.")
 @click.option("--stage", help="Lay the tables of [stage.NAME] over the project.")
+@click.option(
+    "--strict", is_flag=True, help="Run it in a worker as AWS Lambda's sandbox would: read-only, and so on."
+)
 @output.json_option
 def run(
     name: str,
@@ -32,6 +35,7 @@ def run(
     file: str | None,
     stream: bool,
     stage: str | None,
+    strict: bool,
     as_json: bool,
 ) -> None:
     """Answer one event with endpoint NAME, or with a model (a .gguf file, a folder, starter:NAME), in this process.
@@ -41,7 +45,14 @@ def run(
     event = given.event(data, file, pairs)
     project = wiring.project_here(stage)
     endpoint = wiring.endpoint_of(project, name)
-    handler = wiring.handler_of(project, endpoint)
+    if strict:
+        if stream:
+            raise click.UsageError("--strict prints the whole answer: leave --stream out")
+        from firstlight.cli import strict as sandbox
+
+        sandbox.show(sandbox.answer(project, endpoint, event), name, as_json)
+        return
+    handler = preparing.handler_of(project, endpoint, output.note)
     if stream:
         from firstlight.cli import streamed
 

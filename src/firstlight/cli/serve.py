@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from firstlight.cli import output, wiring
+from firstlight.cli import output, preparing, wiring
 
 
 @click.command()
@@ -27,6 +27,9 @@ from firstlight.cli import output, wiring
     envvar="FIRSTLIGHT_TOKEN",
     help="Ask callers for this token (made up where --host is not local).",
 )
+@click.option(
+    "--strict", is_flag=True, help="Run every worker as AWS Lambda's sandbox would: read-only, and so on."
+)
 @output.json_option
 def serve(
     models: tuple[str, ...],
@@ -35,6 +38,7 @@ def serve(
     reload: bool,
     stage: str | None,
     token: str | None,
+    strict: bool,
     as_json: bool,
 ) -> None:
     """Serve the project in this folder, or the starter endpoints where there is none, until Ctrl-C.
@@ -49,6 +53,14 @@ def serve(
         if models and (reload or stage):
             raise click.UsageError("--reload and --stage are of a project, not of models that are named")
         project = wiring.project_here(stage) if not models else wiring.project_of(models)
-        prepared = wiring.prepare(project, output.note)
+        prepare = preparing.prepare
+        if strict:
+            from firstlight.cli import strict as sandbox
+
+            sandbox.say()
+            prepare = sandbox.prepare
         token = token or server.needed_token(host)
-        server.Server(prepared, socket, host, token, reload=reload, stage=stage, as_json=as_json).run()
+        prepared = prepare(project, output.note)
+        server.Server(
+            prepared, socket, host, token, prepare, reload=reload, stage=stage, as_json=as_json
+        ).run()

@@ -11,22 +11,23 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import uvicorn
 
-from firstlight.cli import client, output, wiring
+from firstlight.cli import client, output, preparing, wiring
 from firstlight.cli.lifetime import Lifetime
-from firstlight.cli.wiring import Prepared
+from firstlight.cli.preparing import Prepared
 from firstlight.runtime.errors import FirstlightError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from firstlight.invoke.pool import PoolInvoker
+    from firstlight.project import Project
     from firstlight.runtime.records.sqlite import SqliteStore
 
 _BACKLOG = 2048
@@ -72,6 +73,7 @@ class Server:
         listening: the socket.
         host: the address the user asked for, for the URL.
         token: what callers must send; None asks for nothing.
+        prepare: prepares a project that was read again.
         reload: whether to follow changes of the project's folder.
         stage: the stage, for reading the project again.
         as_json: print events as JSON lines instead of text.
@@ -83,6 +85,7 @@ class Server:
         listening: socket.socket,
         host: str,
         token: str | None,
+        prepare: Callable[[Project], Prepared] = preparing.prepare,
         *,
         reload: bool = False,
         stage: str | None = None,
@@ -92,6 +95,7 @@ class Server:
         self.policy = wiring.Keeping(prepared.project.records.store)
         self.socket = listening
         self.token = token
+        self.prepare = prepare
         self.stage = stage
         self.as_json = as_json
         self.reload = reload
@@ -150,9 +154,7 @@ class Server:
         try:
             async for _ in reloading.changes(self.prepared.project.root or Path.cwd()):
                 try:
-                    prepared = await asyncio.to_thread(
-                        lambda: wiring.prepare(wiring.project_here(self.stage))
-                    )
+                    prepared = await asyncio.to_thread(lambda: self.prepare(wiring.project_here(self.stage)))
                 except FirstlightError as error:
                     # Said once: the file that takes our output may be one of those that are watched.
                     if mistake != str(error):
@@ -188,6 +190,10 @@ class Server:
         facts: dict[str, Any] = {"url": self.url, "endpoints": endpoints}
         if self.token:
             facts["token"] = self.token
+        if any(spec.walls is not None for spec in self.prepared.specs.values()):
+            from firstlight.cli import strict
+
+            facts["strict"] = strict.facts()
         text = f"{click.style('firstlight', bold=True)} serves {', '.join(endpoints)}\n  {self.url}{token}"
         if self.open:
             text += f"\n  others reach it at {self.bound}, with the token {self.token}"

@@ -6,48 +6,26 @@ Everything is imported where it is used: listing endpoints needs no server, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight import project as projects
 from firstlight import starters
-from firstlight.cli import digests, output, resolving
+from firstlight.cli import output
 from firstlight.project import Endpoint, Project
-from firstlight.runtime.errors import (
-    BundleError,
-    EndpointNotFound,
-    FirstlightError,
-    ProjectError,
-    RecordError,
-)
+from firstlight.runtime.errors import EndpointNotFound, ProjectError, RecordError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from firstlight.cli.preparing import Prepared
     from firstlight.invoke.pool import PoolInvoker
-    from firstlight.invoke.types import WorkerSpec
     from firstlight.runtime.records.sqlite import SqliteStore
 
 RECORDS = "records.sqlite"
 _PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ", "INIT_REPORT ")
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A project ready to be served.
-
-    Attributes:
-        bundles: folder of the bundle of each model endpoint.
-        specs: how to start each endpoint's workers.
-        problems: endpoints whose bundle is not whole; their invocations answer with the same error.
-    """
-
-    project: Project
-    bundles: dict[str, Path]
-    specs: dict[str, WorkerSpec]
-    problems: dict[str, FirstlightError]
 
 
 @dataclass(slots=True)
@@ -103,98 +81,6 @@ def endpoint_of(project: Project, name: str) -> Endpoint:
     raise EndpointNotFound(f"{project.name} has no endpoint {name!r}", hint)
 
 
-def bundle_of(model: str, root: Path, task: str | None = None, precision: str | None = None) -> Path:
-    """The folder of a model's bundle, converted first where the model is not one."""
-    from firstlight.build import resolve
-
-    return resolve.resolve(model, root, task=task, precision=precision)
-
-
-def task_of(project: Project, endpoint: Endpoint) -> str | None:
-    """The task an endpoint is served for; None for scripts and for models that are not converted yet."""
-    place = _place(endpoint.model or "", project)
-    if endpoint.task or place is None:
-        return endpoint.task
-    from firstlight.runtime.bundle import Bundle
-
-    try:
-        return Bundle.open(str(place)).task
-    except FirstlightError:
-        return None
-
-
-def _place(model: str, project: Project) -> Path | None:
-    """The folder of a model that is a bundle already, broken or not."""
-    if model.startswith("starter:"):
-        return starters.path(model.removeprefix("starter:"))
-    folder = (project.root or Path.cwd()) / model
-    return folder if model and (folder / "bundle.json").is_file() else None
-
-
-def prepare(project: Project, say: Callable[[str], None] = lambda _: None) -> Prepared:
-    """Resolve every endpoint's model and say how its workers start.
-
-    Args:
-        say: is told about work that may take a while.
-
-    Raises:
-        ProjectError: the project has no endpoints.
-        FirstlightError: a model cannot be resolved.
-    """
-    if not project.endpoints:
-        hint = "add [endpoints.NAME] with a model, or a script with a handler to inference/"
-        raise ProjectError(f"{shown(project.file)} has no endpoints", hint)
-    prepared = Prepared(project, {}, {}, {})
-    for endpoint in project.endpoints.values():
-        _add(prepared, endpoint, say)
-    return prepared
-
-
-def _add(prepared: Prepared, endpoint: Endpoint, say: Callable[[str], None]) -> None:
-    """Resolve one endpoint. A bundle that is not whole is served all the same: its worker explains what is wrong."""
-    project, name, digest = prepared.project, endpoint.name, ""
-    if endpoint.script is not None:
-        digest = digests.of_script(endpoint.script, project)
-    elif endpoint.model is not None:
-        place = _place(endpoint.model, project)
-        if place is None:
-            say(f"{name}: resolving {endpoint.model}")
-        resolve = resolving.resolve_apart if place is None else bundle_of
-        try:
-            root = project.root or Path.cwd()
-            prepared.bundles[name] = resolve(endpoint.model, root, endpoint.task, endpoint.quantize)
-            digest = _bundle_digest(prepared.bundles[name])
-        except BundleError as error:
-            if place is None:
-                raise
-            prepared.bundles[name] = place
-            prepared.problems[name] = error
-    prepared.specs[name] = _spec(endpoint, project, prepared.bundles.get(name), digest)
-
-
-def _spec(endpoint: Endpoint, project: Project, bundle: Path | None, digest: str) -> WorkerSpec:
-    from firstlight.invoke.types import WorkerSpec
-
-    return WorkerSpec(
-        endpoint=endpoint.name,
-        bundle=bundle,
-        task=endpoint.task if bundle else None,
-        script=endpoint.script,
-        memory_mb=endpoint.memory,
-        timeout_s=endpoint.timeout,
-        concurrency=endpoint.concurrency,
-        env=dict(endpoint.env),
-        cwd=project.root if endpoint.script is not None else None,
-        digest=digest,
-    )
-
-
-def _bundle_digest(folder: Path) -> str:
-    from firstlight.runtime.bundle import Bundle
-
-    return Bundle.open(str(folder), verify="sizes").digest
-
-
 def assemble(
     prepared: Prepared, store: SqliteStore | None, policy: Keeping, token: str | None, *, open_to_others: bool
 ) -> tuple[PoolInvoker, Starlette]:
@@ -210,7 +96,7 @@ def assemble(
     from firstlight.gateway.security import LOOPBACK_HOSTS
     from firstlight.invoke.pool import PoolInvoker
 
-    pool = PoolInvoker(prepared.specs, log_sink=_print_log)
+    pool = PoolInvoker(prepared.specs, log_sink=print_log)
     invoker: Any = pool
     if store is not None:
         from firstlight.invoke.recording import RecordingInvoker
@@ -223,7 +109,7 @@ def assemble(
     return pool, app
 
 
-def _print_log(endpoint: str, request_id: str, text: str) -> None:  # noqa: ARG001 - the sink's signature
+def print_log(endpoint: str, request_id: str, text: str) -> None:  # noqa: ARG001 - the sink's signature
     """What workers write goes to stderr under the endpoint's name; the platform's own lines are in ``--tail``."""
     for line in text.splitlines():
         if not line.startswith(_PLATFORM):
@@ -265,23 +151,3 @@ def data_dir_here(env: Mapping[str, str] = os.environ) -> Path:
     """Where a server of the project here keeps its state; a project file with mistakes still has such a place."""
     root = projects.find(Path.cwd())
     return projects.data_dir(root, env) if root else project_here(env=env).data_dir
-
-
-def handler_of(project: Project, endpoint: Endpoint) -> Callable[[Any, Any], Any]:
-    """The handler of an endpoint in this process, whose environment becomes that of a worker.
-
-    Raises:
-        FirstlightError: its model cannot be resolved or loaded, or its script has no handler.
-    """
-    from firstlight.runtime import entry
-
-    named = {
-        "AWS_LAMBDA_FUNCTION_NAME": endpoint.name,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(endpoint.memory),
-    }
-    os.environ.update({**named, **endpoint.env})
-    if endpoint.script is not None:
-        return entry.load({"FIRSTLIGHT_SCRIPT": str(endpoint.script)})
-    root = project.root or Path.cwd()
-    folder = bundle_of(endpoint.model or "", root, endpoint.task, endpoint.quantize)
-    return entry.load({"FIRSTLIGHT_BUNDLE": str(folder), "FIRSTLIGHT_TASK": endpoint.task or ""})

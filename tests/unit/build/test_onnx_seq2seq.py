@@ -10,6 +10,7 @@ import onnx
 import pytest
 import small_seq2seq as small
 from onnx import TensorProto, helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from firstlight.build.convert import onnx_seq2seq, onnx_seq2seq_files, onnx_seq2seq_parity
 from firstlight.runtime.bundle import Bundle
@@ -141,6 +142,25 @@ def test_packed_weights_are_there(repository):
         start = int(place["offset"])
         plain = np.frombuffer(content[start : start + int(place["length"])], np.float32)
         assert set(plain) <= set(found)
+
+
+def test_what_each_kind_of_cpu_packs_otherwise_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(small, "FEATURES", 64)
+    monkeypatch.setattr(small, "WIDTH", 64 // small.HEADS)
+    repository = tmp_path
+    small.repository(repository)
+    for file in sorted((repository / "onnx").glob("*.onnx")):
+        settings = {"weight_type": QuantType.QInt8, "extra_options": {"EnableSubgraph": True}}
+        quantize_dynamic(file, file.with_name(f"{file.stem}_quantized.onnx"), **settings)
+    place = onnx_seq2seq.convert(repository, repository / "bundle", precision="int8")
+    graph = onnx.load(place / "next.onnx", load_external_data=False).graph
+    keys = {
+        tensor.data_type: {entry.key.partition("_")[0] for entry in tensor.external_data}
+        for tensor in graph.initializer
+        if tensor.data_location == TensorProto.EXTERNAL
+    }
+    assert TensorProto.INT8 in keys
+    assert "prepacked" not in keys[TensorProto.INT8]
 
 
 def test_what_an_exporter_could_not_know_is_gone(repository):

@@ -9,11 +9,12 @@ from threading import Barrier
 import pytest
 
 from firstlight import starters
-from firstlight.build import forms
+from firstlight.build import folders, forms
 from firstlight.build.convert import encoder
 from firstlight.build.resolve import resolve
+from firstlight.build.types import Wish
 from firstlight.runtime.bundle import Bundle
-from firstlight.runtime.errors import ConversionError, EndpointNotFound, NotSupported, ProjectError
+from firstlight.runtime.errors import ConversionError, EndpointNotFound, ProjectError
 from firstlight.runtime.model import Model
 
 
@@ -54,7 +55,7 @@ def test_a_failed_conversion_leaves_nothing(model_folder: Path, cache: Path) -> 
     (model_folder / "tokenizer.json").unlink()
     with pytest.raises(ConversionError):
         resolve("model", model_folder.parent)
-    assert list(cache.iterdir()) == []
+    assert not cache.exists() or list(cache.iterdir()) == []
 
 
 def test_what_a_killed_conversion_left_is_removed_after_a_day(model_folder: Path, cache: Path) -> None:
@@ -85,7 +86,7 @@ def test_two_at_once_agree(model_folder: Path, cache: Path) -> None:
         places = {future.result() for future in [threads.submit(one) for _ in range(4)]}
     (place,) = places
     Bundle.open(str(place), verify="hashes")
-    assert list(cache.iterdir()) == [place]
+    assert {file.name for file in cache.iterdir()} == {place.name, f"{place.name}.made.json", "made"}
 
 
 def test_a_bundle_folder_is_itself(model_folder: Path, tmp_path: Path) -> None:
@@ -115,16 +116,20 @@ def test_a_task_that_the_weights_do_not_serve_is_refused_before_a_worker_starts(
 @pytest.mark.parametrize(
     ("model", "error", "said"),
     [
-        ("hf:owner/name@main", NotSupported, "hub"),
-        ("owner/name", NotSupported, "hub"),
+        ("hf:owner/name@main", ProjectError, "not in the cache"),
+        ("owner/name", ProjectError, "there is no folder owner/name here, and .* not in the cache"),
         ("./nowhere", ProjectError, "no model at"),
         ("empty", ProjectError, "neither a model folder nor a bundle"),
-        ("graph.onnx", NotSupported, "an ONNX file"),
+        ("graph.onnx", ProjectError, "nothing says what graph.onnx is for"),
         ("notes.txt", ProjectError, "of a kind that is not known"),
         ("owner/name.gguf", ProjectError, "no model at"),
     ],
 )
-def test_what_is_not_a_model_is_said(tmp_path: Path, model: str, error: type[Exception], said: str) -> None:
+def test_what_is_not_a_model_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, error: type[Exception], said: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "graph.onnx").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("ggml")
@@ -132,57 +137,35 @@ def test_what_is_not_a_model_is_said(tmp_path: Path, model: str, error: type[Exc
         resolve(model, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "precision", "converter"),
-    [
-        ("BertForSequenceClassification", None, "firstlight.build.convert.encoder"),
-        ("LlamaForCausalLM", None, "firstlight.build.gguf.folder"),
-        ("SomethingNewForCausalLM", "q4_k_m", "firstlight.build.gguf.folder"),
-        ("GPT2LMHeadModel", None, "firstlight.build.gguf.folder"),
-        ("LlamaForCausalLM", "int8", "firstlight.build.convert.ct2"),
-        ("MarianMTModel", None, "firstlight.build.convert.ct2"),
-        ("T5ForConditionalGeneration", "int8", "firstlight.build.convert.ct2"),
-    ],
-)
-def test_each_architecture_has_its_converter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, precision: str | None, converter: str
-) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"architectures": [architecture]}))
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    called = []
-    monkeypatch.setattr(f"{converter}.convert", lambda place, out, **wished: called.append((place, wished)))
-    form = forms.of(tmp_path)
-    assert form is not None
-    form.convert(tmp_path / "out", None, precision)
-    assert called == [(tmp_path, {"task": None} | ({"precision": precision} if precision else {}))]
-
-
 def test_a_tokenizer_beside_an_old_file_is_part_of_its_state(tmp_path: Path) -> None:
     (tmp_path / "old.bin").write_bytes(b"tjgg")
     (tmp_path / "notes.md").write_text("mine")
-    form = forms.of(tmp_path / "old.bin")
+    form = forms.of_file(tmp_path / "old.bin")
     assert form is not None
     before = form.state()
     (tmp_path / "notes.md").write_text("changed")
     assert form.state() == before
     (tmp_path / "tokenizer.json").write_text("{}")
-    other = forms.of(tmp_path / "old.bin")
+    other = forms.of_file(tmp_path / "old.bin")
     assert other is not None
     assert other.state() != before
 
 
 def test_a_repository_of_graphs_has_its_converter(tmp_path: Path) -> None:
     (tmp_path / "onnx").mkdir()
-    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["T5ForConditionalGeneration"]}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"})
+    )
     for name in ("encoder_model", "decoder_model_merged"):
         (tmp_path / "onnx" / f"{name}.onnx").write_bytes(b"")
-    form = forms.of(tmp_path)
+    form = folders.form(tmp_path, Wish("model"))
     assert form is not None
     assert form.converter == "firstlight.build.convert.onnx_seq2seq:convert"
     before = form.state()
     (tmp_path / "onnx" / "encoder_model.onnx").write_bytes(b"more")
     assert form.state() != before
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    other = forms.of(tmp_path)
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes(b"")
+    other = folders.form(tmp_path, Wish("model"))
     assert other is not None
     assert other.converter == "firstlight.build.convert.ct2:convert", "weights are preferred to graphs"

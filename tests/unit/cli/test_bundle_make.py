@@ -47,10 +47,10 @@ def test_what_is_in_the_way_stays(cli, folder, model):
 
 def test_what_cannot_be_made_is_explained(cli, folder, model):
     assert "there is no model at" in cli("bundle", "./nowhere").err
-    assert "'int3'" in cli("bundle", "tiny", "--quantize", "int3").err
+    assert "int3" in cli("bundle", "tiny", "--quantize", "int3").err
     done = cli("bundle", "verfy")
     assert done.code == 2, "a verb that is misspelt is no model"
     (folder / "bad.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 1 << 60))
     done = cli("bundle", "bad.gguf", "--json")
     assert done.code == 1
-    assert json.loads(done.err)["code"] == "conversion"
+    assert json.loads(done.err.splitlines()[-1])["code"] == "conversion"
