@@ -124,11 +124,14 @@ def memory(bundle: Path) -> dict[str, object]:
 
 
 def _settled(pid: int, weights: Path) -> None:
-    """Wait until an idle worker has let the file stand in for its weights."""
+    """Wait until an idle worker has let the file stand in for its weights: it maps it, and changes no more."""
+    before = 0.0
     for _ in range(200):
-        if str(weights) in Path(f"/proc/{pid}/maps").read_text():
+        time.sleep(0.3)
+        now = _proportional(pid)
+        if str(weights) in Path(f"/proc/{pid}/maps").read_text() and abs(now - before) < 0.5:
             return
-        time.sleep(0.05)
+        before = now
     raise RuntimeError("the worker did not settle")
 
 

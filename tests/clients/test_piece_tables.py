@@ -131,6 +131,7 @@ MARKED = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace("
         changed("bart", set_to("normalizer", normalizers.NFC())),
         changed("bart", set_to("post_processor", processors.ByteLevel(trim_offsets=True))),
         changed("bart", lambda found: found.add_tokens([AddedToken("lovely", lstrip=True, rstrip=True)])),
+        changed("gpt2", lambda found: found.add_tokens([AddedToken(" " * size) for size in (2, 3, 8)])),
     ],
 )
 def test_variants_that_are_expressed(tmp_path: Path, found: Tokenizer) -> None:

@@ -13,6 +13,7 @@ from firstlight.runtime.errors import BundleError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 SCHEMA = 1
@@ -77,7 +78,7 @@ class Bundle:
         Args:
             path: the folder that holds ``bundle.json``.
             verify: ``sizes`` compares the size of every file; ``hashes`` also its SHA-256; ``first`` does the
-                latter once for a state of the files (size, time, inode) and remembers it in the user's cache.
+                latter once for a state of a file (size, times, inode) and remembers it in the user's cache.
 
         Raises:
             BundleError: ``bundle.json`` is missing or wrong, or a file is missing or differs from it.
@@ -95,11 +96,16 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of ``bundle.json`` in canonical form: equal for equal bundles, whatever folder they are in."""
+        """SHA-256 (hex) of ``bundle.json`` in canonical form, without ``parity``: equal for equal bundles.
+
+        ``parity`` says what was measured of the weights, on the machine that made them. Other CPUs measure other last
+        digits; no answer depends on them.
+        """
         import hashlib
         import json
 
-        canonical = json.dumps(self._content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        told = {key: value for key, value in self._content.items() if key != "parity"}
+        canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
     def file(self, name: str) -> str:
@@ -115,7 +121,10 @@ class Bundle:
         return f"{self.path}/{name}"
 
     def check_sizes(self) -> str:
-        """Compare the size of every file; return the state of the files (size, time, inode of each) as text.
+        """Compare the size of every file; return the state of the files as text, a line for each.
+
+        A state is size, time of the last change of content, time of the last change of anything, and inode. The second
+        time cannot be set, so a file that was swapped is another one even where its size and first time are the same.
 
         Raises:
             BundleError: a file is missing, is not a regular file, or has another size.
@@ -129,16 +138,18 @@ class Bundle:
             if found.st_size != entry["size"]:
                 message = f"{name} in the bundle {self.path} has {found.st_size} bytes, not {entry['size']}"
                 raise BundleError(message, _REBUILD)
-            lines.append(f"{name} {found.st_size} {found.st_mtime_ns} {found.st_ino} {entry['sha256']}")
+            times = f"{found.st_mtime_ns} {found.st_ctime_ns}"
+            lines.append(f"{name} {found.st_size} {times} {found.st_ino} {entry['sha256']}")
         return "\n".join(lines)
 
-    def check_hashes(self) -> None:
-        """Compare the SHA-256 of every file.
+    def check_hashes(self, names: Iterable[str] | None = None) -> None:
+        """Compare the SHA-256 of files, of all where none are named.
 
         Raises:
             BundleError: a file has another hash or cannot be read.
         """
-        for name, entry in self.files.items():
+        for name in self.files if names is None else names:
+            entry = self.files[name]
             found = _sha256(f"{self.path}/{name}")
             if found != entry["sha256"]:
                 message = (
@@ -180,9 +191,7 @@ def _check_entry(path: str, name: str, entry: Any) -> None:
     parts = name.split("/")
     if (
         not name
-        or "\\" in name
-        or "\0" in name
-        or ":" in name
+        or any(character in name for character in "\\\0\n:")
         or any(part in ("", ".", "..") for part in parts)
     ):
         raise BundleError(
@@ -211,18 +220,21 @@ def _sha256(path: str) -> str:
 
 
 def _check_once(bundle: Bundle, state: str) -> None:
-    """Hash the files unless a stamp says that exactly this state of them was hashed before.
+    """Hash the files, but for those of which a stamp says that exactly this state was hashed before.
 
     Where no stamp can be kept, as in a read-only image, whoever made the image vouches for its bytes and the sizes
     must do: hashing at every start would cost more than loading.
     """
-    stamp = _stamp(bundle)
+    stamp, known = _stamp(bundle), ""
     try:
         with open(stamp, encoding="utf-8") as file:  # noqa: PTH123
-            if file.read() == state:
-                return
+            known = file.read()
     except (OSError, ValueError):  # none yet, or a damaged one
         pass
+    if known == state:
+        return
+    seen = set(known.split("\n"))
+    new = [name for name, line in zip(bundle.files, state.split("\n"), strict=True) if line not in seen]
     partial = f"{stamp}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(stamp), exist_ok=True)  # noqa: PTH103, PTH120
@@ -231,7 +243,7 @@ def _check_once(bundle: Bundle, state: str) -> None:
         return
     try:
         with file:
-            bundle.check_hashes()
+            bundle.check_hashes(new)
             file.write(state)
         os.replace(partial, stamp)  # noqa: PTH105
     except BaseException:

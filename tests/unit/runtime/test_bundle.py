@@ -59,6 +59,8 @@ def test_the_digest_is_that_of_the_content(folder, tmp_path):
     assert Bundle.open(folder).digest == Bundle.open(other).digest
     canonical = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert Bundle.open(folder).digest == sha256(canonical.encode()).hexdigest()
+    write(other, {**described, "parity": {"max_score_diff": 0.01}})
+    assert Bundle.open(folder).digest == Bundle.open(other).digest, "measured figures are the machine's"
     write(other, {**described, "labels": ["b", "a"]})
     assert Bundle.open(folder).digest != Bundle.open(other).digest
 
@@ -91,16 +93,34 @@ def test_a_flipped_bit(folder, verify):
         Bundle.open(folder, verify)
 
 
-def test_hashes_are_compared_once_for_a_state_of_the_files(folder, monkeypatch):
+def test_hashes_are_compared_once_for_a_state_of_a_file(folder, monkeypatch):
     hashed = []
     check = Bundle.check_hashes
-    monkeypatch.setattr(Bundle, "check_hashes", lambda bundle: (hashed.append(1), check(bundle)))
+    monkeypatch.setattr(
+        Bundle, "check_hashes", lambda bundle, names: (hashed.append(list(names)), check(bundle, names))
+    )
     Bundle.open(folder, "first")
     Bundle.open(folder, "first")
-    assert len(hashed) == 1
+    assert hashed == [["weights.bin", "deep/er/notes.txt"]]
     os.utime(folder / "weights.bin", ns=(1, 1))
     Bundle.open(folder, "first")
-    assert len(hashed) == 2
+    assert hashed[1:] == [["weights.bin"]], "the other file is as it was"
+
+
+@pytest.mark.parametrize("way", ["in place", "another file"])
+def test_a_file_swapped_for_one_of_the_same_size_and_time_is_found(folder, way):
+    Bundle.open(folder, "first")
+    weights = folder / "weights.bin"
+    before = weights.stat()
+    flip(weights)
+    if way == "another file":
+        weights.rename(folder / "aside")
+        weights.write_bytes((folder / "aside").read_bytes())
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = weights.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    with pytest.raises(BundleError, match=r"weights\.bin .* SHA-256"):
+        Bundle.open(folder, "first")
 
 
 def test_a_bit_flipped_after_the_first_time_is_found(folder):
@@ -165,7 +185,19 @@ ENTRY = {"size": 1, "sha256": "0" * 64}
         (manifest(files={"a": {"size": 1, "sha256": "X" * 64}}), "no size and SHA-256 for 'a'"),
         *(
             (manifest(files={name: ENTRY}), "not a path inside the bundle")
-            for name in ("../x", "/etc/passwd", "a/../../x", "a//b", "", ".", "a\\b", "C:x", "a\0b", "deep/")
+            for name in (
+                "../x",
+                "/etc/passwd",
+                "a/../../x",
+                "a//b",
+                "",
+                ".",
+                "a\\b",
+                "C:x",
+                "a\0b",
+                "a\nb",
+                "deep/",
+            )
         ),
     ],
 )

@@ -1,7 +1,8 @@
 """The tensors of a model folder: safetensors read by its header, so that a graph can point into the file itself.
 
 Format: 8 bytes little-endian length, that many bytes of JSON ``{name: {dtype, shape, data_offsets}}``, then the data
-(https://github.com/huggingface/safetensors, "Format"). Pickled checkpoints are never opened.
+(https://github.com/huggingface/safetensors, "Format"). Pickled checkpoints are not opened
+here; ``pickled`` makes a safetensors file of one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from firstlight.runtime.errors import ConversionError
 
 Floats = NDArray[np.float32]
+
+SCRATCH = ".unpickled"
+"""A folder whose files are made for one conversion: nothing else uses them, so they may be linked instead of copied."""
 
 _LONGEST_HEADER = 100_000_000
 _RENAMED = ((".LayerNorm.gamma", ".LayerNorm.weight"), (".LayerNorm.beta", ".LayerNorm.bias"))
@@ -121,8 +125,8 @@ def _files(folder: Path) -> list[Path]:
     if len(others) == 1:
         return others
     if any(folder.glob("*.bin")):
-        hint = "pickled weights are never opened; save the model again with save_pretrained(safe_serialization=True)"
-        raise ConversionError(f"{folder} has no model.safetensors, only .bin files", hint)
+        hint = "allow_pickle lets them be read, by a reader that builds tensors and runs nothing"
+        raise ConversionError(f"{folder} has no model.safetensors, only weights in pickle format", hint)
     raise ConversionError(
         f"{folder} has no model.safetensors", "give a folder as the Hugging Face hub keeps it"
     )

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.build import bundle
-from firstlight.build.convert import heads
-from firstlight.build.convert.checkpoint import Checkpoint
+from firstlight.build.convert import disentangled, heads, layers, relative, tokenizer
+from firstlight.build.convert.checkpoint import SCRATCH, Checkpoint
 from firstlight.build.convert.graph import Graph
-from firstlight.build.convert.layers import Encoder
 from firstlight.build.convert.source import Source, defaults, function_to_apply, labels, origin, pooling
 from firstlight.build.convert.weights import Blocks, Exact, Int8, Weights
 from firstlight.runtime.errors import ConversionError
 
 PRECISIONS = ("fp32", "int8", "nb8")
 GRAPH, WEIGHTS, SAFETENSORS = "model.onnx", "model.weights", "model.safetensors"
-_FILES = (GRAPH, WEIGHTS, SAFETENSORS, "tokenizer.json", "wordpiece.bin", "bundle.json")
+_ENCODERS: Mapping[str, type[layers.Encoder]] = {
+    "mpnet": relative.Encoder,
+    "deberta-v2": disentangled.Encoder,
+}
+_FILES = (GRAPH, WEIGHTS, SAFETENSORS, "tokenizer.json", "wordpiece.bin", "pieces.bin", "bundle.json")
 
 
 def convert(
@@ -55,7 +58,7 @@ def convert(
     out.mkdir(parents=True, exist_ok=True)
     for former in _FILES:
         (out / former).unlink(missing_ok=True)
-    bundle.add_tokenizer(folder, out)
+    tokenizer.write(folder, out, model.architecture.family)
     meta = {
         "name": name or folder.name,
         "task": model.task,
@@ -85,27 +88,33 @@ def _write(model: Source, out: Path, precision: str) -> dict[str, Any]:
 
     from firstlight.build.convert import parity, smooth
 
-    tokenizer = out / "tokenizer.json"
-    with tempfile.TemporaryDirectory() as folder:
-        exact = write_graph(model, Path(folder))
-        seen: smooth.Activations = {}
-        if precision == "int8":
-            seen = smooth.activations(exact, parity.feeds(tokenizer, parity.texts(model.head)[::3]))
-        return parity.check(exact, write_graph(model, out, precision, seen), tokenizer, model.head)
+    longest = min(defaults(model)["max_length"], 256)
+    rows = parity.feeds(out / "tokenizer.json", parity.texts(model.head), longest)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".exact-") as folder:
+        exact = write_graph(model, Path(folder), brief=True)
+        seen: smooth.Activations = smooth.activations(exact, rows[::3]) if precision == "int8" else {}
+        eight = write_graph(model, out, precision, seen)
+        figures = parity.figures(parity.run(exact, rows), parity.run(eight, rows), model.head)
+    return parity.judged({"texts": len(rows), **figures}, model.head)
 
 
 def write_graph(
-    model: Source, out: Path, precision: str = "fp32", seen: Mapping[str, Any] | None = None
+    model: Source,
+    out: Path,
+    precision: str = "fp32",
+    seen: Mapping[str, Any] | None = None,
+    brief: bool = False,
 ) -> Path:
     """Write the graph, and its weights, into ``out``; returns the graph's file.
 
     Args:
         seen: for ``int8``, what ``smooth.activations`` returned.
+        brief: ``out`` is gone before the model can change, so its file may be linked.
     """
     graph = Graph(out / WEIGHTS)
     weights: Weights
     if precision == "fp32":
-        weights = Exact(graph, _placed(model.checkpoint, out), SAFETENSORS)
+        weights = Exact(graph, _placed(model.checkpoint, out, brief), SAFETENSORS)
     elif precision == "int8":
         weights = Int8(graph, model.checkpoint, seen or {})
     else:
@@ -121,7 +130,8 @@ def _write_head(model: Source, graph: Graph, weights: Weights) -> None:
         rows = graph.constant([0])
     elif model.head == "fill-mask":
         rows = graph.input("mask_positions", ["masks"])
-    encoder = Encoder(graph, weights, model.architecture, rows)
+    kind = _ENCODERS.get(model.architecture.family, layers.Encoder)
+    encoder = kind(graph, weights, model.architecture, rows)
     if model.head == "text-classification":
         heads.classification(encoder, function_to_apply(model.config))
     elif model.head == "token-classification":
@@ -134,7 +144,7 @@ def _write_head(model: Source, graph: Graph, weights: Weights) -> None:
         heads.embedding(encoder, pooling(model.folder))
 
 
-def _placed(checkpoint: Checkpoint, out: Path) -> Checkpoint:
+def _placed(checkpoint: Checkpoint, out: Path, brief: bool) -> Checkpoint:
     """The float32 safetensors file in the bundle: the hub cache's own by a hard link, otherwise a copy.
 
     Files of the hub cache never change. Those of a folder may be trained again in place, and a worker that has
@@ -144,7 +154,7 @@ def _placed(checkpoint: Checkpoint, out: Path) -> Checkpoint:
     if file is None:
         checkpoint.write_float32(place)
         return Checkpoint(out)
-    if file.resolve().parent.name == "blobs":
+    if brief or file.resolve().parent.name in ("blobs", SCRATCH):
         bundle.link_or_copy(file.resolve(), place)
     else:
         shutil.copyfile(file, place)

@@ -20,12 +20,18 @@ from firstlight.build.convert.source import front_matter, read_json
 from firstlight.build.convert.tokenizer import special
 
 TASKS = ("translation", "summarization", "text2text-generation")
-_BY_TYPE = {
+BY_TYPE = {
     "marian": "translation",
     "mbart": "translation",
     "m2m_100": "translation",
     "pegasus": "summarization",
 }
+"""What models of a ``model_type`` are made for where nothing else says it."""
+
+_BY_TOKENIZER = {
+    "Marian": "marian", "MBart": "mbart", "MBart50": "mbart", "Nllb": "m2m_100", "M2M100": "m2m_100", "T5": "t5",
+    "Pegasus": "pegasus", "Bart": "bart",
+}  # fmt: skip
 _SEARCH = (
     "num_beams", "max_length", "max_new_tokens", "min_length", "min_new_tokens", "length_penalty", "early_stopping",
     "no_repeat_ngram_size", "repetition_penalty", "encoder_no_repeat_ngram_size", "do_sample", "temperature", "top_k",
@@ -51,11 +57,17 @@ def task(folder: Path, config: Mapping[str, Any], asked: str | None = None) -> s
     tag = front_matter(folder).get("pipeline_tag", "")
     if tag in TASKS:
         return tag
-    kind = _BY_TYPE.get(str(config.get("model_type")))
+    kind = BY_TYPE.get(str(config.get("model_type")))
     if kind is not None:
         return kind
     known = {"translation" if name.startswith("translation") else name for name in _specific(config)}
     return known.pop() if len(known & set(TASKS)) == len(known) == 1 else "text2text-generation"
+
+
+def type_of(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> str:
+    """``model_type``; where config.json is not the original model's, by the class tokenizer_config.json names."""
+    named = str(tokenizer.get("tokenizer_class", "")).removesuffix("Fast").removesuffix("Tokenizer")
+    return str(config.get("model_type") or _BY_TOKENIZER.get(named, ""))
 
 
 def search(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,10 @@ class Graph:
         self._weights_end = 0
         self._count = 0
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a constant of that name."""
+        return name in self._constants
+
     def input(self, name: str, shape: Sequence[int | str]) -> str:
         """Declare an int64 input; named dimensions are free."""
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, list(shape)))
@@ -74,7 +78,8 @@ class Graph:
             name or f"constant_{array.dtype}_{array.shape}_{hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
         )
         if name not in self._constants:
-            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            whole = np.ascontiguousarray(array).reshape(array.shape)  # which makes a row of a single number
+            self._constants[name] = numpy_helper.from_array(whole, name)
         return name
 
     def weight(self, name: str, value: Array) -> str:

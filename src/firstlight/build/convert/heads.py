@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from firstlight.build.convert.architecture import ACTIVATIONS
 from firstlight.build.convert.graph import Graph
 from firstlight.build.convert.layers import Encoder
 from firstlight.build.convert.weights import Layer
+from firstlight.runtime.errors import ConversionError
 
 
 def classification(encoder: Encoder, apply: str) -> None:
@@ -24,14 +26,15 @@ def classification(encoder: Encoder, apply: str) -> None:
     Args:
         apply: ``softmax``, ``sigmoid`` or ``none``: how transformers makes scores of this model's logits.
     """
-    graph, family = encoder.graph, encoder.architecture.family
-    x = encoder.write()
-    if family == "bert":
-        x = _dense(encoder, x, f"{encoder.prefix}pooler.dense", "Tanh")
-    elif family == "distilbert":
-        x = _dense(encoder, x, "pre_classifier", "Relu")
-    else:
-        x = _dense(encoder, x, "classifier.dense", "Tanh")
+    graph, asked = encoder.graph, encoder.architecture.known.classification
+    activation = asked.activation
+    if encoder.architecture.family == "deberta-v2":
+        activation = str(encoder.architecture.config.get("pooler_hidden_act", activation))
+    if activation not in ACTIVATIONS:
+        raise ConversionError(f"config.json says pooler_hidden_act {activation!r}, which is not known here")
+    dense = asked.dense.format(encoder.prefix)
+    (x,) = encoder.weights.linear(encoder.write(), [_layer(dense)])
+    x = encoder.activate(x, activation)
     last = "classifier" if "classifier.weight" in encoder.weights.checkpoint else "classifier.out_proj"
     logits = encoder.weights.small(x, _layer(last))
     graph.output(logits, "logits", [1, "labels"])
@@ -59,13 +62,13 @@ def answer(encoder: Encoder) -> None:
 def masked(encoder: Encoder) -> None:
     """Probabilities of the whole vocabulary at each masked position."""
     graph, checkpoint = encoder.graph, encoder.weights.checkpoint
-    dense, norm, decoder, bias = _MASKED[encoder.architecture.family]
-    roberta = dense.startswith("lm_head")  # whose head is GELU whatever the layers use
-    (x,) = encoder.weights.linear(encoder.write(), [_layer(dense)])
-    x = encoder.layer_norm(encoder.activate(x, "gelu" if roberta else None), norm)
+    heads = encoder.architecture.known.masked
+    head = next((head for head in heads if f"{head.dense}.weight" in checkpoint), heads[0])
+    (x,) = encoder.weights.linear(encoder.write(), [_layer(head.dense)])
+    x = encoder.layer_norm(encoder.activate(x, head.activation), head.norm)
     tied = f"{encoder.prefix}embeddings.word_embeddings.weight"
-    weight = f"{decoder}.weight" if f"{decoder}.weight" in checkpoint else tied
-    bias = bias if bias in checkpoint else f"{decoder}.bias"
+    weight = f"{head.decoder}.weight" if f"{head.decoder}.weight" in checkpoint else tied
+    bias = head.bias if head.bias in checkpoint else f"{head.decoder}.bias"
     (logits,) = encoder.weights.linear(x, [(weight, bias)])
     graph.output(_scores(graph, logits, "softmax"), "scores", ["masks", "vocabulary"])
 
@@ -84,19 +87,6 @@ def embedding(encoder: Encoder, pooling: str) -> None:
     graph.output(graph.add("Div", pooled, length), "sentence_embedding", [1, size])
 
 
-_MASKED = {
-    "bert": (
-        "cls.predictions.transform.dense",
-        "cls.predictions.transform.LayerNorm",
-        "cls.predictions.decoder",
-        "cls.predictions.bias",
-    ),
-    "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector.bias"),
-} | dict.fromkeys(
-    ("roberta", "xlm-roberta", "camembert"),
-    ("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias"),
-)
-
 _POOLINGS: dict[str, Callable[[Graph, str], str]] = {
     "mean": lambda graph, x: graph.add("ReduceMean", x, axes=[0], keepdims=1),
     "max": lambda graph, x: graph.add("ReduceMax", x, axes=[0], keepdims=1),
@@ -108,11 +98,6 @@ POOLINGS = tuple(_POOLINGS)
 
 def _layer(name: str) -> Layer:
     return f"{name}.weight", f"{name}.bias"
-
-
-def _dense(encoder: Encoder, x: str, name: str, activation: str) -> str:
-    (x,) = encoder.weights.linear(x, [_layer(name)])
-    return encoder.graph.add(activation, x)
 
 
 def _scores(graph: Graph, logits: str, apply: str) -> str:

@@ -29,12 +29,13 @@ _EXTENT = ((2, 3, 4, 5), (3, 1, 6, 9), (4, 2, 11, 17))
 """Rows, tokens, tokens before them and tokens of the source of each run."""
 
 
-def simplified(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
+def simplified(model: onnx.ModelProto, file: Path, runs: Sequence[Feeds] | None = None) -> onnx.ModelProto:
     """A graph without what a few runs show to be of no use.
 
     Args:
         model: changed in place.
         file: the same graph, with its weights beside it.
+        runs: what it is fed with, of different sizes; made here for the graphs of an encoder-decoder when None.
 
     Returns:
         The graph; unchanged where the runs show nothing.
@@ -45,7 +46,7 @@ def simplified(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
     shapes = [node for node in graph.node if node.op_type == "Reshape" and node.input[1] in made]
     sums = [node for node in graph.node if node.op_type == "Add" and made & set(node.input)]
     names = {node.output[0] for node in shapes}.union(*([*node.input, *node.output] for node in sums))
-    sized = _runs(model)
+    sized = _runs(model) if runs is None else runs
     seen = _watched(model, file, sorted(names), sized) if sized and names else None
     if seen is None:
         return model

@@ -15,6 +15,8 @@ from firstlight.runtime.errors import ConversionError
 
 _INLINE_BYTES = 1024
 _ALIGNMENT = 64
+_FLOAT_PRODUCTS = ("FusedGemm", "FusedMatMul", "Gemm", "MatMul")
+"""Operators that pack a float32 matrix."""
 _FIELDS = (
     "raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data",
     "data_location",
@@ -43,7 +45,7 @@ class WeightsFile:
         Raises:
             ConversionError: such a file is missing or too short, or lies outside the folder.
         """
-        for tensor in _tensors(model.graph):
+        for tensor in tensors(model.graph):
             content = _content(tensor, folder)
             if content is None:
                 continue
@@ -70,13 +72,22 @@ class WeightsFile:
         return self._places[digest]
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+def tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     """Weights of a graph and of the graphs inside it."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _tensors(attribute.g)
+                yield from tensors(attribute.g)
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Nodes of a graph and of the graphs inside it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _nodes(attribute.g)
 
 
 def _content(tensor: TensorProto, folder: Path) -> memoryview | bytes | None:
@@ -128,8 +139,8 @@ def optimised(
         (scratch / name).write_bytes(simplified(model, scratch / name).SerializeToString())
     final = WeightsFile(out / weights)
     for name in graphs:
-        made = _saved(
-            scratch / name, scratch / f"{name}.optimised", _EXTENDED, {"session.disable_prepacking": "1"}
+        made = saved(
+            scratch / name, scratch / f"{name}.optimised", EXTENDED, {"session.disable_prepacking": "1"}
         )
         model = final.take(onnx.load(str(made), load_external_data=False), scratch)
         model.producer_name, model.producer_version = "firstlight", ""
@@ -137,7 +148,7 @@ def optimised(
     _pack(out / packed, final, scratch)
 
 
-_NONE, _EXTENDED = 0, 2
+NONE, EXTENDED = 0, 2
 """Levels of optimisation (GraphOptimizationLevel); above the second, layouts of one kind of CPU are chosen."""
 
 
@@ -145,14 +156,20 @@ def _pack(file: Path, weights: WeightsFile, scratch: Path) -> None:
     """Keep a graph's packed weights in the file of weights, where all workers map them.
 
     onnxruntime packs weights again when a graph is opened, but throws the result away where the same bytes are there
-    (microsoft/onnxruntime pull request 23069). A CPU for which they would be others goes on with its own.
+    (microsoft/onnxruntime pull request 23069). A CPU for which they would be others goes on with its own. float32 is
+    packed the same way on every x86-64 CPU; whole numbers are not, and a bundle that held them would be another one on
+    each kind of CPU.
     """
     settings = {"session.save_external_prepacked_constant_initializers": "1"}
-    made = _saved(file, scratch / "packed", _NONE, settings)
+    made = saved(file, scratch / "packed", NONE, settings)
     model = onnx.load(str(file), load_external_data=False)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    others = {
+        name for node in _nodes(model.graph) if node.op_type not in _FLOAT_PRODUCTS for name in node.input
+    }
+    same = {name for name, tensor in tensors.items() if tensor.data_type == TensorProto.FLOAT} - others
     for tensor in onnx.load(str(made), load_external_data=False).graph.initializer:
-        if tensors[tensor.name].data_location != TensorProto.EXTERNAL:
+        if tensors[tensor.name].data_location != TensorProto.EXTERNAL or tensor.name not in same:
             continue
         for entry in tensor.external_data:
             if entry.key.startswith("prepacked"):
@@ -172,7 +189,7 @@ def _moved(entry: str, file: Path, weights: WeightsFile) -> str:
     return f"{key}|{';'.join(parts)}"
 
 
-def _saved(file: Path, made: Path, level: int, settings: Mapping[str, str]) -> Path:
+def saved(file: Path, made: Path, level: int, settings: Mapping[str, str]) -> Path:
     """A graph as onnxruntime has it in memory, with its weights beside it; returns its file."""
     import onnxruntime
 

@@ -37,7 +37,15 @@ def check(exact: Path, quantised: Path, tokenizer: Path, head: str) -> Report:
     Raises:
         ConversionError: a figure is outside ``LIMITS``.
     """
-    report = measure(exact, quantised, tokenizer, head, texts(head))
+    return judged(measure(exact, quantised, tokenizer, head, texts(head)), head)
+
+
+def judged(report: Report, head: str) -> Report:
+    """The report, if its figures are within ``LIMITS``.
+
+    Raises:
+        ConversionError: one is not.
+    """
     for name, (low, high) in LIMITS[head].items():
         if not low <= report[name] <= high:
             message = f"eight-bit weights change the answers of this model: {name} is {report[name]}"
@@ -60,7 +68,12 @@ def measure(
         texts: sentences; for question-answering pairs of question and context.
     """
     rows = feeds(tokenizer, texts)
-    return {"texts": len(rows), **_COMPARE[head](run(exact, rows), run(quantised, rows))}
+    return {"texts": len(rows), **figures(run(exact, rows), run(quantised, rows), head)}
+
+
+def figures(exact: Outputs, quantised: Outputs, head: str) -> Report:
+    """How far outputs for the same texts are from each other, without judging it."""
+    return _COMPARE[head](exact, quantised)
 
 
 def texts(head: str) -> Sequence[str] | Sequence[tuple[str, str]]:
@@ -68,12 +81,14 @@ def texts(head: str) -> Sequence[str] | Sequence[tuple[str, str]]:
     return PAIRS if head == "question-answering" else SENTENCES
 
 
-def feeds(tokenizer: Path, texts: Sequence[str] | Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """One row of ids a text, under every input name a graph may have."""
+def feeds(
+    tokenizer: Path, texts: Sequence[str] | Sequence[tuple[str, str]], longest: int = 256
+) -> list[dict[str, Any]]:
+    """One row of at most ``longest`` ids a text, under every input name a graph may have."""
     from tokenizers import Tokenizer
 
     encoder = Tokenizer.from_file(str(tokenizer))
-    encoder.enable_truncation(max_length=256)
+    encoder.enable_truncation(max_length=longest)
     rows = []
     for encoding in encoder.encode_batch(list(texts)):
         feed = {"input_ids": encoding.ids, "token_type_ids": encoding.type_ids}

@@ -29,12 +29,13 @@ def per_channel(weight: Floats) -> tuple[Int8, Floats]:
     Of a few clipping points the one with the least squared error is taken for each output.
     """
     largest = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny)
-    best = np.full(largest.shape, np.inf, dtype=np.float32)
+    best = np.full(largest.shape, np.inf)
     chosen = largest / _LIMIT
     for clip in _CLIPS:
         scale = largest * np.float32(clip / _LIMIT)
         rounded = np.clip(np.rint(weight / scale[:, None]), -_LIMIT, _LIMIT) * scale[:, None]
-        error = np.square(rounded - weight).sum(axis=1)
+        # Summed in double precision: the order of a sum is numpy's own, and must not decide.
+        error = np.square(rounded - weight).sum(axis=1, dtype=np.float64)
         chosen = np.where(error < best, scale, chosen)
         best = np.minimum(error, best)
     values = np.clip(np.rint(weight / chosen[:, None]), -_LIMIT, _LIMIT).astype(np.int8)

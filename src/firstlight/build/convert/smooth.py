@@ -4,6 +4,9 @@
 reach ten times the rest, at a few tokens, so most values share a few steps of that scale. Dividing such a feature
 and multiplying its weights by the same factor changes nothing in exact arithmetic and evens out both (Xiao and
 others, "SmoothQuant", 2023). The factors are chosen here by the error they leave on real sentences.
+
+The same model gets the same factors on every machine: what the layers are given is computed in double precision
+(``double``), and a factor is one of eight steps to an octave, so that the last digits of a result do not matter.
 """
 
 from __future__ import annotations
@@ -13,15 +16,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from numpy.typing import NDArray
 
-from firstlight.build.convert import quantize
+from firstlight.build.convert import double, quantize
 from firstlight.build.convert.checkpoint import Floats
 
-Activations = Mapping[str, list[Floats]]
-"""Weight name -> the inputs [tokens, features] of its layer, one array a sentence."""
+Doubles = NDArray[np.float64]
+Activations = Mapping[str, Sequence[Floats | Doubles]]
+"""Weight name -> the inputs [tokens, features] of its layer, one array a sentence and layer that has it."""
 
 _STRENGTHS = (0.25, 0.5, 0.75, 1.0)
+_STEPS = 8
+"""Factors to an octave."""
 _OUTPUTS = 128
 """About so many of a layer's outputs are looked at."""
 _WORTH = 0.6
@@ -32,53 +38,54 @@ def activations(graph: Path, feeds: Sequence[Mapping[str, np.ndarray]]) -> dict[
     """Run an exact graph and keep what its layers are given.
 
     Args:
-        graph: a float32 graph of ``encoder.write_graph``; a copy with more outputs is written beside it.
+        graph: a float32 graph of ``encoder.write_graph``.
         feeds: see ``parity.feeds``.
     """
-    from firstlight.build.convert import parity
-
     model = onnx.load(str(graph), load_external_data=False)
-    layers = {node.input[1]: node.input[0] for node in model.graph.node if node.op_type == "Gemm"}
-    del model.graph.output[:]
-    for name in dict.fromkeys(layers.values()):
-        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    watched = graph.with_name("watched.onnx")
-    watched.write_bytes(model.SerializeToString())
-    seen = parity.run(watched, feeds)
-    return {weight: [outputs[name] for outputs in seen] for weight, name in layers.items()}
+    layers = [(node.input[1], node.input[0]) for node in model.graph.node if node.op_type == "Gemm"]
+    seen = double.run(graph, feeds, list(dict.fromkeys(name for _, name in layers)))
+    found: dict[str, list[Floats]] = {}
+    for weight, name in layers:
+        found.setdefault(weight, []).extend(seen[name])
+    return found
 
 
-def factors(weight: Floats, samples: Sequence[Floats]) -> Floats | None:
+def factors(weight: Floats, samples: Sequence[Floats | Doubles]) -> Floats | None:
     """What to divide each feature by, or None where it would gain too little.
 
     Args:
         weight: a layer's weight [out, in].
         samples: its inputs [tokens, in].
     """
-    peaks = np.max([np.abs(sample).max(axis=0) for sample in samples], axis=0)
-    ratio = np.maximum(peaks / max(float(np.median(peaks)), 1e-6), 1)
+    given: list[Doubles] = [sample.astype(np.float64) for sample in samples]
+    peaks = np.max([np.abs(sample).max(axis=0) for sample in given], axis=0)
+    octaves = np.log2(np.maximum(peaks / max(float(np.median(peaks)), 1e-6), 1))
     weight = weight[:: max(1, len(weight) // _OUTPUTS)]
-    exact = [sample @ weight.T for sample in samples]
-    plain = _error(weight, samples, exact, np.ones_like(ratio))
-    tried = [(ratio**strength).astype(np.float32) for strength in _STRENGTHS]
-    errors = [_error(weight, samples, exact, scale) for scale in tried]
+    exact = np.concatenate(given) @ weight.T.astype(np.float64)
+    plain = _error(weight, given, exact, np.ones(weight.shape[1], dtype=np.float32))
+    tried = [_stepped(octaves * strength) for strength in _STRENGTHS]
+    errors = [_error(weight, given, exact, scale) for scale in tried]
     best = int(np.argmin(errors))
     return tried[best] if errors[best] < _WORTH * plain else None
 
 
-def _error(weight: Floats, samples: Sequence[Floats], exact: Sequence[Floats], scale: Floats) -> float:
+def _stepped(octaves: Doubles) -> Floats:
+    """Powers of two, rounded to steps; made by ``math``, whose eight values between one and two are exact enough."""
+    whole, step = np.divmod(np.rint(octaves * _STEPS).astype(np.int64), _STEPS)
+    between = np.array([2 ** (number / _STEPS) for number in range(_STEPS)], dtype=np.float32)
+    return np.ldexp(between[step], whole)
+
+
+def _error(weight: Floats, samples: Sequence[Doubles], exact: Doubles, scale: Floats) -> float:
     values, scales = quantize.per_channel(weight * scale)
-    rounded = values * scales
-    pairs = zip(samples, exact, strict=True)
-    return float(
-        sum(np.square(_quantised(sample / scale) @ rounded - wanted).sum() for sample, wanted in pairs)
-    )
+    given = np.concatenate([_quantised(sample / scale) for sample in samples])
+    return float(np.square(given @ (values * scales.astype(np.float64)) - exact).sum())
 
 
-def _quantised(x: Floats) -> Floats:
+def _quantised(x: Doubles) -> Doubles:
     """As ONNX's DynamicQuantizeLinear rounds a whole tensor to 256 steps."""
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
-    step = np.float32((high - low) / 255 or 1)
+    step = (high - low) / 255 or 1
     zero = np.rint(-low / step)
-    levels: Floats = (np.clip(np.rint(x / step) + zero, 0, 255) - zero) * step
+    levels: Doubles = (np.clip(np.rint(x / step) + zero, 0, 255) - zero) * step
     return levels

@@ -73,16 +73,20 @@ def read_json(file: Path, required: bool = False) -> dict[str, Any]:
 def _task(folder: Path, config: Mapping[str, Any], task: str | None) -> tuple[str, str]:
     """The task of the bundle and the task whose head its graph has."""
     names = config.get("architectures")
-    names = names if isinstance(names, list) else [names]
-    suffixes = [suffix for suffix in _TASKS if any(str(name).endswith(suffix) for name in names)]
-    if not suffixes:
+    names = [str(name) for name in (names if isinstance(names, list) else [names]) if name]
+    heads = [head for end, head in _TASKS.items() if any(name.endswith(end) for name in names)]
+    asked = _SAME_HEAD.get(task or "", task)
+    if task and asked and (asked == "feature-extraction" or (not names and asked in _TASKS.values())):
+        return task, asked  # every encoder has hidden states; weights alone do not say what they are for
+    if not heads:
         message = f"{folder}/config.json: architectures {names!r} have no head that is known here"
-        raise ConversionError(message, f"heads that can be converted: {', '.join(_TASKS)}")
-    head = _TASKS[suffixes[0]]
+        hint = f"heads that can be converted: {', '.join(_TASKS)}; feature-extraction needs none and can be asked for"
+        raise ConversionError(message, hint)
+    head = heads[0]
     if task is None:
         tag = front_matter(folder).get("pipeline_tag", "")
         return (tag if _SAME_HEAD.get(tag) == head else head), head
-    if _SAME_HEAD.get(task, task) != head and task != head:
+    if asked != head:
         message = f"{folder} has weights for {head}, not for {task}"
         raise ConversionError(message, f"leave the task out, or set it to {head}")
     return task, head

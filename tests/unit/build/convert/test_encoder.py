@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import pickled_files
 import pytest
 import random_bert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from firstlight.build.convert import encoder, parity
+from firstlight.build.convert import encoder, parity, pickled
 from firstlight.runtime import engines, tensor
 from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.errors import ConversionError
@@ -166,6 +167,17 @@ def test_weights_in_the_hub_cache_are_linked_and_others_copied(tmp_path: Path) -
     assert run(linked)["logits"].tolist() == run(copied)["logits"].tolist()
 
 
+def test_weights_in_pickle_format_answer_as_the_same_in_safetensors(tmp_path: Path) -> None:
+    folder = random_bert.bert(tmp_path / "model")
+    exact = encoder.convert(folder, tmp_path / "exact")
+    pickled_files.saved(folder / pickled.SINGLE, load_file(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    scratch = pickled.to_safetensors(folder, tmp_path / "scratch")
+    made = encoder.convert(scratch, tmp_path / "made")
+    assert (made / "model.safetensors").samefile(scratch / "model.safetensors")  # nobody else has it: no copy
+    np.testing.assert_array_equal(run(made)["logits"], run(exact)["logits"])
+
+
 def test_half_precision_weights_are_written_as_float32(tmp_path: Path) -> None:
     folder = random_bert.bert(tmp_path / "model", "BertForQuestionAnswering")
     tensors = load_file(folder / "model.safetensors")
@@ -263,7 +275,7 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="precision 'int4'"):
         encoder.convert(folder, tmp_path / "bundle", precision="int4")
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(ConversionError, match=r"no tokenizer\.json"):
+    with pytest.raises(ConversionError, match=r"neither tokenizer\.json nor vocab\.txt"):
         encoder.convert(folder, tmp_path / "bundle")
     (folder / "config.json").write_text("{")
     with pytest.raises(ConversionError, match="cannot be read"):

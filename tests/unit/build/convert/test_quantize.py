@@ -43,3 +43,14 @@ def test_rows_restore_the_table(table: np.ndarray) -> None:
     values, scales = quantize.rows(table)
     assert values.dtype == np.int8
     assert (np.abs(values * scales - table) <= scales * 0.501 + 1e-30).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_in_which_errors_are_added_up_does_not_decide(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    weight = random.standard_normal((16, 48)).astype(np.float32)
+    order = random.permutation(48)
+    values, scales = quantize.per_channel(weight)
+    others, other_scales = quantize.per_channel(np.ascontiguousarray(weight[:, order]))
+    np.testing.assert_array_equal(scales, other_scales)
+    np.testing.assert_array_equal(values[order], others)

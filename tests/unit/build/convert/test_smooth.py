@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import random_bert
 
 from firstlight.build.convert import encoder, parity, smooth
@@ -42,3 +43,29 @@ def test_activations_are_what_the_layers_are_given(tmp_path: Path) -> None:
     assert shapes == [(len(row["input_ids"]), 64) for row in rows]
     # The last layer is computed for the first token alone.
     assert [len(x) for x in seen["bert.encoder.layer.1.intermediate.dense.weight"]] == [1, 1]
+
+
+def test_the_last_digits_of_what_a_layer_is_given_do_not_matter() -> None:
+    random = np.random.default_rng(2)
+    for seed in range(20):
+        weight = np.random.default_rng(seed).standard_normal((40, 64)).astype(np.float32)
+        samples = [random.standard_normal((9, 64)) for _ in range(3)]
+        samples[1][4, ::9] *= 30
+        other = [sample * (1 + 1e-14 * random.standard_normal(sample.shape)) for sample in samples]
+        factors = smooth.factors(weight, samples)
+        assert factors is not None
+        np.testing.assert_array_equal(factors, smooth.factors(weight, other))
+        steps = 8 * np.log2(factors)
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-5)
+
+
+def test_layers_that_share_a_weight_are_all_looked_at(tmp_path: Path) -> None:
+    folder = random_bert.bert(tmp_path / "model")
+    graph = encoder.write_graph(Source.read(folder, None), tmp_path)
+    model = onnx.load(str(graph), load_external_data=False)
+    layers = [node for node in model.graph.node if node.op_type == "Gemm"]
+    first, second = (node for node in layers if "intermediate" in node.input[1])
+    second.input[1] = first.input[1]
+    graph.write_bytes(model.SerializeToString())
+    seen = smooth.activations(graph, parity.feeds(folder / "tokenizer.json", ["a day", "the day was"]))
+    assert len(seen[first.input[1]]) == 4

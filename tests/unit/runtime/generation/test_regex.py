@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from gbnf_acceptor import Acceptor
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firstlight.runtime.errors import InvalidInput
@@ -146,6 +146,8 @@ def test_what_cannot_be_followed_is_refused_by_name(expression, message):
         acceptor(expression)
 
 
+@example("()+")
+@example("(|()){2,}")
 @given(st.text("ab()[]{}|*+?^$\\.-,1<P:=!dux", max_size=12))
 @settings(max_examples=80, deadline=None)
 def test_any_text_is_an_expression_or_refused(text):

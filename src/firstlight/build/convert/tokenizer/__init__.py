@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from tokenizers import Tokenizer
 
 from firstlight.build import bundle
 from firstlight.build.convert.source import read_json
-from firstlight.build.convert.tokenizer import byte_level, families, pieces, special
+from firstlight.build.convert.tokenizer import byte_level, families, pieces, special, unigram, wordpiece
 from firstlight.runtime.errors import ConversionError
 
 FILE, TARGET = "tokenizer.json", "target.json"
+_ANY = ("PreTrainedTokenizer", "TokenizersBackend")
+"""Classes that are read from tokenizer.json whatever is in it, and so say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,26 @@ class Vocabulary:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+def write(folder: Path, out: Path, model_type: str) -> None:
+    """Write the tokenizer.json of an encoder.
+
+    Args:
+        folder: as the hub keeps it, with tokenizer.json, vocab.txt, vocab.json and merges.txt, or a SentencePiece file.
+        out: the bundle's folder.
+        model_type: as in config.json.
+
+    Raises:
+        ConversionError: a file is missing or wrong, or the kind of tokenizer is not known here.
+    """
+    if (folder / FILE).is_file():
+        bundle.add_tokenizer(folder, out)
+        return
+    readers = (wordpiece, unigram, byte_level)
+    kind = _kind(folder, model_type, {kind for reader in readers for kind in reader.KINDS})
+    reader = next(reader for reader in readers if kind in reader.KINDS)
+    _save(reader.read(folder, kind), out)
+
+
 def add(folder: Path, out: Path, model_type: str, tokens: bool = True) -> Vocabulary:
     """Write tokenizer.json, and target.json for a model whose answers have a vocabulary of their own.
 
@@ -54,7 +76,7 @@ def add(folder: Path, out: Path, model_type: str, tokens: bool = True) -> Vocabu
     if (folder / FILE).is_file():
         bundle.add_tokenizer(folder, out)
         return _read(out, parts)
-    kind = _kind(folder, model_type)
+    kind = _kind(folder, model_type, {*families.KINDS, *byte_level.KINDS})
     if kind in byte_level.KINDS:
         _save(byte_level.read(folder, kind), out)
         return _read(out, parts)
@@ -78,13 +100,16 @@ def add(folder: Path, out: Path, model_type: str, tokens: bool = True) -> Vocabu
     return Vocabulary(family.source, family.target, own, marked, parts, settings)
 
 
-def _kind(folder: Path, model_type: str) -> str:
-    """The class of the tokenizer where the folder names one that is known, otherwise the type of the model."""
+def _kind(folder: Path, model_type: str, known: Collection[str]) -> str:
+    """The class of the tokenizer where the folder names one, otherwise the type of the model."""
     for found in (special.settings(folder), read_json(folder / "config.json")):
         name = str(found.get("tokenizer_class") or "").removesuffix("Fast")
-        if families.known(name) or name in byte_level.KINDS:
+        if name in known:
             return name
-    if families.known(model_type) or model_type in byte_level.KINDS:
+        if name and name not in _ANY:
+            hint = "save the tokenizer with AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
+            raise ConversionError(f"{folder} has no tokenizer.json, and its files are for a {name}", hint)
+    if model_type in known:
         return model_type
     hint = "save the tokenizer with AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
     raise ConversionError(f"{folder} has no tokenizer.json", hint)

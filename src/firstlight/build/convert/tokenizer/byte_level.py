@@ -1,4 +1,4 @@
-"""Byte-level BPE from vocab.json and merges.txt, the files GPT-2 came with (BART kept them)."""
+"""Byte-level BPE from vocab.json and merges.txt, the files GPT-2 came with (BART and RoBERTa kept them)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from firstlight.build.convert.source import read_json
-from firstlight.build.convert.tokenizer import special
+from firstlight.build.convert.tokenizer import marked, special
 from firstlight.runtime.errors import ConversionError
 
-KINDS = ("BartTokenizer", "bart", "GPT2Tokenizer", "gpt2")
+_ANGLED = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "cls_token": "<s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>",
+}
+_AROUND = ("BartTokenizer", "bart", "RobertaTokenizer", "roberta", "data2vec-text", "roberta-prelayernorm")
+KINDS = (*_AROUND, "GPT2Tokenizer", "gpt2")
 
 
 def read(folder: Path, kind: str) -> Tokenizer:
@@ -38,17 +48,15 @@ def read(folder: Path, kind: str) -> Tokenizer:
         raise ConversionError(f"vocab.json and merges.txt in {folder} do not fit: {error}") from error
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
     tokenizer.decoder = decoders.ByteLevel()
-    parts = special.parts(folder, "bart" if kind.lower().startswith("bart") else "gpt2")
-    names = list(dict.fromkeys(text for text in parts.values() if text))
-    if kind.lower().startswith("bart"):
-        names.append(special.text(found.get("mask_token")) or "<mask>")
-        begin, end = parts["bos_token"] or "<s>", parts["eos_token"] or "</s>"
-        tokenizer.post_processor = processors.RobertaProcessing(
-            (end, ids.get(end, 2)), (begin, ids.get(begin, 0)), trim_offsets=True, add_prefix_space=prefix
-        )
-    else:
+    if kind not in _AROUND:
         tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    tokenizer.add_special_tokens(
-        [AddedToken(name, special=True, normalized=False, lstrip=name == "<mask>") for name in names]
+        parts = special.parts(folder, "gpt2")
+        names = list(dict.fromkeys(text for text in parts.values() if text))
+        tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
+        return tokenizer
+    marked.add(tokenizer, folder, _ANGLED, wide_mask=True)
+    first, last = ((text, tokenizer.token_to_id(text) or 0) for text in marked.ends(folder, _ANGLED))
+    tokenizer.post_processor = processors.RobertaProcessing(
+        last, first, trim_offsets=True, add_prefix_space=prefix
     )
     return tokenizer

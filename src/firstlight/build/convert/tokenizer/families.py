@@ -49,12 +49,7 @@ def read(folder: Path, kind: str) -> Family:
     Raises:
         ConversionError: a file is missing or wrong.
     """
-    return _KINDS[kind](folder)
-
-
-def known(kind: str) -> bool:
-    """Whether a kind of tokenizer can be read here."""
-    return kind in _KINDS
+    return KINDS[kind](folder)
 
 
 def _same(folder: Path, model: SentencePieces, layout: Layout, usual: Sequence[str] = ()) -> Family:
@@ -153,7 +148,7 @@ def _marian(folder: Path) -> Family:
     return Family(model, layout, source, target, (_END, "<unk>", "<pad>"))
 
 
-_KINDS: Mapping[str, Callable[[Path], Family]] = {
+KINDS: Mapping[str, Callable[[Path], Family]] = {
     "T5Tokenizer": _t5,
     "t5": _t5,
     "mt5": _t5,

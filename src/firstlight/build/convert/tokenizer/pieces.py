@@ -59,7 +59,7 @@ class Layout:
 
 def of_pieces(model: SentencePieces, layout: Layout) -> Tokenizer:
     """The tokenizer that cuts a text as SentencePiece does and numbers its pieces as the layout says."""
-    tokenizer = Tokenizer(_cutting(model, layout))
+    tokenizer = Tokenizer(cutting(model, layout))
     tokenizer.normalizer = _normalizer(model)
     scheme = "always" if model.dummy_prefix else "never"
     if model.trims:
@@ -94,7 +94,8 @@ def _around(tokenizer: Tokenizer, layout: Layout) -> processors.TemplateProcessi
     )
 
 
-def _cutting(model: SentencePieces, layout: Layout) -> models.Model:
+def cutting(model: SentencePieces, layout: Layout) -> models.Model:
+    """What cuts a text into pieces, numbered as the layout says."""
     if model.kind != BPE:
         return models.Unigram(layout.entries, layout.unknown, byte_fallback=model.byte_fallback)
     ids = {text: number for number, (text, _) in enumerate(layout.entries)}

@@ -79,7 +79,9 @@ class Writer:
                 # Repeating nothing would be a rule that begins with itself.
                 kind, content, low, high = _filled(kind, content, 0, high)
             options = [self._sequence(parts, reader) for _, parts, _, _ in content]
-            body = options[0] if len(options) == 1 else self._rules.any_of("options", options or [gbnf.EMPTY])
+            if not options:  # nothing but the empty text was repeated
+                return gbnf.EMPTY
+            body = options[0] if len(options) == 1 else self._rules.any_of("options", options)
         if (low, high) == (1, 1) or body == gbnf.EMPTY:
             return body
         return self._rules.repeat("repeated", body, low, high)
