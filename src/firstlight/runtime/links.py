@@ -36,10 +36,12 @@ def follow(env: MutableMapping[str, str]) -> None:
 
 def _place(layer: str) -> str:
     """A folder of this user's for a layer; another one where somebody else has it, or it cannot be written."""
+    from binascii import crc32
     from tempfile import gettempdir, mkdtemp
 
-    # One for all workers of a layer: they do not leave a folder each behind.
-    name = f"firstlight-{os.getuid()}-{os.path.basename(layer)[:16]}"  # noqa: PTH119 - pathlib is not imported here
+    # One for all workers of a layer: they do not leave a folder each behind. By its path, for the same layer may lie
+    # in two projects, of which one may be deleted.
+    name = f"firstlight-{os.getuid()}-{crc32(os.fsencode(os.path.abspath(layer))):08x}"  # noqa: PTH100
     place = os.path.join(gettempdir(), name)  # noqa: PTH118
     try:
         os.mkdir(place, 0o700)  # noqa: PTH102
@@ -60,7 +62,15 @@ def _link(folder: str, place: str) -> None:
                     os.mkdir(target)  # noqa: PTH102
                 else:
                     os.symlink(entry.path, target)  # noqa: PTH211
-            except FileExistsError:
-                pass  # of an earlier worker, or another one at the same moment
+            except FileExistsError:  # of an earlier worker, or another one at the same moment
+                _renew(entry, target)
             if entry.is_dir(follow_symlinks=False):
                 _link(entry.path, target)
+
+
+def _renew(entry: os.DirEntry[str], target: str) -> None:
+    """Lead a link that was left here, by a layer that lay elsewhere then, to where its file is now."""
+    if os.path.islink(target) and os.readlink(target) != entry.path:  # noqa: PTH114, PTH115
+        renewed = f"{target}.{os.getpid()}"
+        os.symlink(entry.path, renewed)  # noqa: PTH211
+        os.replace(renewed, target)  # noqa: PTH105

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from binascii import crc32
 
 import pytest
 
@@ -21,6 +22,10 @@ def layer(tmp_path, monkeypatch):
     return layer
 
 
+def place_of(layer, tmp_path):
+    return tmp_path / "tmp" / f"firstlight-{os.getuid()}-{crc32(os.fsencode(layer)):08x}"
+
+
 def followed(layer):
     env = {
         "FIRSTLIGHT_LINKED": str(layer),
@@ -35,7 +40,7 @@ def followed(layer):
 
 def test_variables_lead_to_the_links_and_the_layer_is_not_written(layer, tmp_path):
     env = followed(layer)
-    place = tmp_path / "tmp" / f"firstlight-{os.getuid()}-0123456789abcdef"
+    place = place_of(layer, tmp_path)
     assert env == {
         "FIRSTLIGHT_LINKED": str(layer),
         "HOME": f"{place}/home",
@@ -51,8 +56,18 @@ def test_variables_lead_to_the_links_and_the_layer_is_not_written(layer, tmp_pat
     assert (place / "home/deep/words.lock").exists()
 
 
+def test_a_link_that_leads_to_where_a_layer_was_is_renewed(layer, tmp_path):
+    followed(layer)
+    link = place_of(layer, tmp_path) / "home/deep/words.txt"
+    link.unlink()
+    link.symlink_to(tmp_path / "gone/words.txt")
+    followed(layer)
+    assert link.read_text() == "one"
+    assert sorted(os.listdir(link.parent)) == ["words.txt"]
+
+
 def test_a_folder_that_is_not_ours_is_not_used(layer, tmp_path):
-    place = tmp_path / "tmp" / f"firstlight-{os.getuid()}-0123456789abcdef"
+    place = place_of(layer, tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     place.symlink_to(elsewhere)

@@ -166,7 +166,7 @@ def test_a_search_is_for_as_many_tokens_as_time_allows(engine: Translator) -> No
     (cut,) = engine.search(tokens(SOURCES[0]), [], search, deadline)  # type: ignore[arg-type]
     assert 5 <= len(cut.units) <= 8
     assert not cut.whole
-    deadline.left = pace / 2  # type: ignore[misc]
+    deadline.left = engine._pace[2] / 2  # type: ignore[misc]
     assert engine.search(tokens(SOURCES[0]), [], search, deadline) == []  # type: ignore[arg-type]
     assert engine.search(tokens(SOURCES[0]), [], search, Countdown(0)) == []  # type: ignore[arg-type]
 

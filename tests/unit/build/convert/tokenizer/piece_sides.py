@@ -3,11 +3,12 @@
 # ruff: noqa: RUF001 - letters that look alike are what tokenizers are compared on
 from __future__ import annotations
 
+import atexit
 import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import small_pieces
@@ -83,12 +84,15 @@ FAMILIES: dict[str, Callable[[Path], None]] = {
     "prefixed": lambda folder: byte_level(folder, "prefixed"),
     "gpt2": lambda folder: byte_level(folder, "gpt2"),
 }
+_KEPT = TemporaryDirectory(prefix="firstlight-tests-")
+atexit.register(_KEPT.cleanup)
 BOTH = {"unigram", "bpe"}
 
 
 @cache
 def made(family: str) -> Path:
-    folder = Path(mkdtemp(prefix="firstlight-tests-"))
+    folder = Path(_KEPT.name, family)
+    folder.mkdir()
     FAMILIES[family](folder)
     assert piece_table.write_table(folder / "tokenizer.json", folder / "pieces.bin") in BOTH
     return folder
