@@ -185,10 +185,11 @@ def added(
     tokens: Sequence[Mapping[str, Any]], normalizer: Any, split: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Tokens that are found in a text as it comes, and those that are found once it is normalised."""
+    greedy = any(token["lstrip"] or token["rstrip"] for token in tokens)
     passes: tuple[list[list[Any]], list[list[Any]]] = ([], [])
     for token in tokens:
         content = token["content"]
-        if token["single_word"] or not content or content != content.strip():
+        if token["single_word"] or not content or (content != content.strip() and greedy):
             return None
         if token["normalized"] and normalizer is not None and normalizer.normalize_str(content) != content:
             return None
@@ -204,8 +205,22 @@ def decoder(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
     kinds = [one["type"] for one in listed]
     if kinds == ["ByteLevel"]:
         return {"kind": "bytes"}
+    if kinds == ["Replace", "ByteFallback", "Fuse", "Strip"] and listed == _spaced(listed[0]["pattern"]):
+        return {"kind": "spaced", "mark": listed[0]["pattern"]["String"]}
     if kinds not in (["Metaspace"], ["ByteFallback", "Metaspace"]):
         return None
     last = listed[-1]
     drop = last["prepend_scheme"] != "never"
     return {"kind": "marked", "mark": last["replacement"], "drop": drop, "bytes": len(kinds) == 2}
+
+
+def _spaced(pattern: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The decoder of Llama and its kin."""
+    if not pattern.get("String"):
+        return None
+    return [
+        {"type": "Replace", "pattern": dict(pattern), "content": " "},
+        {"type": "ByteFallback"},
+        {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+    ]

@@ -45,7 +45,10 @@ def write_table(tokenizer_json: Path, out: Path) -> str | None:
 @lru_cache(maxsize=2)
 def _made(text: str) -> tuple[str, bytes] | None:
     """Kind and table of a tokenizer.json; a model is often converted to several precisions in one go."""
-    tokenizer = Tokenizer.from_str(text)
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception:  # tokenizers raises bare Exception; loading the bundle says what is wrong with the file
+        return None
     described = json.loads(tokenizer.to_str())  # older forms of the file are brought to one
     steps = piece_rules.steps(described["normalizer"])
     split = piece_rules.split(described["pre_tokenizer"])
@@ -72,6 +75,7 @@ def _made(text: str) -> tuple[str, bytes] | None:
         "trim": around[1],
         "size": tokenizer.get_vocab_size(),
         "decoder": piece_rules.decoder(described["decoder"]),
+        "byte_level": '"ByteLevel"' in json.dumps(described["decoder"]),
         "ascii": ascii_texts,
         **around[0],
         **added,

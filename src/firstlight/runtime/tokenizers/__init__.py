@@ -7,10 +7,13 @@ from firstlight.runtime.errors import BundleError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from firstlight.runtime.bundle import Bundle
+    from firstlight.runtime.tokenizers.hf import HfTokenizer
+    from firstlight.runtime.tokenizers.pieces import Pieces
     from firstlight.runtime.types import Tokenizer
 
 
-_NAMES = {"table": "wordpiece.bin", "file": "tokenizer.json", "target": "target.json"}
+_NAMES = {"wordpiece": "wordpiece.bin", "unigram": "pieces.bin", "bpe": "pieces.bin"}
+"""Tables by kind, where bundle.json names none."""
 
 
 def load(bundle: Bundle) -> Tokenizer | None:
@@ -23,27 +26,35 @@ def load(bundle: Bundle) -> Tokenizer | None:
     kind = bundle.tokenizer.get("kind")
     if kind in (None, "gguf"):
         return None
+    if kind not in (*_NAMES, "tokenizers"):
+        known = ", ".join(sorted((*_NAMES, "gguf", "tokenizers")))
+        raise BundleError(f"the bundle {bundle.path} asks for the tokenizer {kind!r}", f"kinds: {known}")
+    path = bundle.file(_name(bundle, "file", "tokenizer.json"))
     if kind == "wordpiece":
         from firstlight.runtime.tokenizers.wordpiece import WordPiece
 
-        return WordPiece(bundle.file(_name(bundle, "table")), bundle.file(_name(bundle, "file")))
-    if kind == "tokenizers":
-        path = bundle.file(_name(bundle, "file"))
-        if "target" in bundle.tokenizer or "size" in bundle.tokenizer:
-            from firstlight.runtime.tokenizers.two_sided import TwoSided
+        return WordPiece(bundle.file(_name(bundle, "table", _NAMES[kind])), path)
+    source = _one_sided(bundle, kind, path)
+    if "target" not in bundle.tokenizer and "size" not in bundle.tokenizer:
+        return source
+    from firstlight.runtime.tokenizers.two_sided import TwoSided
 
-            target = bundle.file(_name(bundle, "target")) if "target" in bundle.tokenizer else None
-            return TwoSided(path, target, bundle.tokenizer.get("size"), bundle.tokenizer.get("unknown", 0))
+    target = bundle.file(_name(bundle, "target", "")) if "target" in bundle.tokenizer else None
+    return TwoSided(source, target, bundle.tokenizer.get("size"), bundle.tokenizer.get("unknown", 0))
+
+
+def _one_sided(bundle: Bundle, kind: str, path: str) -> HfTokenizer | Pieces:
+    if kind == "tokenizers":
         from firstlight.runtime.tokenizers.hf import HfTokenizer
 
         return HfTokenizer(path)
-    raise BundleError(
-        f"the bundle {bundle.path} asks for the tokenizer {kind!r}", "kinds: gguf, tokenizers, wordpiece"
-    )
+    from firstlight.runtime.tokenizers.pieces import Pieces
+
+    return Pieces(bundle.file(_name(bundle, "table", _NAMES[kind])), path)
 
 
-def _name(bundle: Bundle, key: str) -> str:
-    name = bundle.tokenizer.get(key, _NAMES[key])
+def _name(bundle: Bundle, key: str, usual: str) -> str:
+    name = bundle.tokenizer.get(key, usual)
     if not isinstance(name, str):
         raise BundleError(f"tokenizer.{key} in {bundle.path}/bundle.json is not the name of a file")
     return name

@@ -8,6 +8,7 @@ from firstlight.runtime.tokenizers import token_bytes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from firstlight.runtime.types import Encoding
 
@@ -56,6 +57,10 @@ class HfTokenizer:
         if token_id in self._special:
             return b""
         return token_bytes.of_bytes(token) if self._byte_level else token_bytes.of_pieces(token)
+
+    def located(self, text: str) -> Any:
+        """The encoding of a text without special tokens around it."""
+        return self._tokenizer.encode(encodable(text), add_special_tokens=False)
 
     def count(self, text: str, pair: str | None = None) -> int:
         """How many tokens the texts have with special tokens and no limit."""

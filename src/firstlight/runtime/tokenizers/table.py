@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from firstlight.runtime.tokenizers.sections import Sections
+
 MAGIC = 0x50574C46
 VERSION = 1
 SECTIONS = (
@@ -70,8 +72,8 @@ class Table:
 class Characters(dict[int, str]):
     """What each character becomes, for ``str.translate``: words are separated by spaces in the result."""
 
-    def __init__(self, table: Table) -> None:
-        super().__init__(enumerate(table.facts["ascii"]))
+    def __init__(self, table: Table | Sections) -> None:
+        super().__init__((code, text) for code, text in enumerate(table.facts["ascii"]) if text is not None)
         self._pages, self._classes = table["pages"], table["classes"]
         self._mapped, self._places, self._texts = table["mapped"], table["places"], table["texts"]
 

@@ -25,6 +25,11 @@ def of_pieces(token: str) -> bytes:
     return token.replace(SPACE, " ").encode("utf-8", "replace")
 
 
+def stands(letter: str) -> bytes | None:
+    """The byte a letter of byte-level BPE stands for; None for another character."""
+    return _letters().get(letter)
+
+
 _table: dict[str, bytes] = {}
 
 
