@@ -108,7 +108,11 @@ def test_a_model_by_name_and_by_folder(sentiment):
         ({"model": object()}, InvalidInput, "model must be a name or a folder, got object"),
         ({"task": "question-answering", "model": "starter:sentiment"}, InvalidInput, "sentiment does not do"),
         ({"model": "/nowhere/at/all"}, ProjectError, "there is no model at /nowhere/at/all"),
-        ({"model": "owner/name"}, ProjectError, "there is no folder owner/name here, and .* not in the cache"),
+        (
+            {"model": "owner/name"},
+            ProjectError,
+            "there is no folder owner/name here, and .* not in the cache",
+        ),
         (
             {"task": "ner", "model": "starter:lyrics", "tokenizer": object()},
             NotSupported,

@@ -181,7 +181,9 @@ def _check_sources(executable: Path) -> None:
     told = any(f".{source}=" in said for source in _PIP_SOURCES)
     if told or any(os.environ.get(f"PIP_{s.replace('-', '_').upper()}") for s in _PIP_SOURCES):
         return
-    message = "pip is not told where PyTorch's builds for CPUs are, and the usual ones bring gigabytes of CUDA"
+    message = (
+        "pip is not told where PyTorch's builds for CPUs are, and the usual ones bring gigabytes of CUDA"
+    )
     hint = f"set PIP_EXTRA_INDEX_URL to the address that pytorch.org/get-started names for CPU, {_INSTEAD}"
     raise ConversionError(message, hint)
 
