@@ -87,13 +87,16 @@ def exported(python: str, folder: Path, kind: str) -> Command:
 
 
 def sizes(folder: Path) -> dict[str, Any]:
-    """Bytes of the bundles of a model, and of its own weights."""
-    source = (folder / "model.safetensors").stat().st_size
-    rows: dict[str, Any] = {"safetensors": source}
+    """Bytes of a model's weights and of its bundles, and these as parts of the exact one."""
+    rows: dict[str, Any] = {
+        "its safetensors": sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    }
+    exact = 0
     for precision in ("fp32", "nb8", "int8"):
         place = resolve.resolve(str(folder), Path.cwd(), precision=precision)
         size = sum(file.stat().st_size for file in place.iterdir() if file.suffix != ".md")
-        rows[precision] = {"bytes": size, "to_source": size / source}
+        exact = exact or size
+        rows[precision] = {"bytes": size, "to_fp32": size / exact}
     print(f"\nsize of {folder.name}: {rows}")
     return {"title": f"bytes of a bundle, {folder.name}", "rows": rows}
 
