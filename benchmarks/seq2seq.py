@@ -27,7 +27,7 @@ from harness import paired, pin, table, write
 from worker import Worker
 
 WORDS = "wobaba wepo jegubi tikule and a few more words of a made up language for it "
-SHORT, LONG = WORDS.strip(), (WORDS * 16).strip()
+SHORT, LONG = WORDS.strip(), (WORDS * 3).strip()
 TOKENS = 12
 
 
