@@ -1,6 +1,7 @@
-"""Translate a text file of any length: python translate.py FILE [URL]
+"""Translate a text file of any length: python translate.py FILE [URL [SECONDS]]
 
-An endpoint stops shortly before its timeout and says how to go on. Nothing but the standard library is needed.
+An endpoint stops shortly before its timeout, or after so many seconds, and says how to go on. Nothing but the standard
+library is needed.
 """
 
 import json
@@ -10,10 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 
-def pieces(text, url):
+def pieces(text, url, seconds):
     """The translations of the parts of a text, call by call."""
     place = urlsplit(url)
-    parameters = {"num_beams": 1}
+    parameters = {"num_beams": 1, "max_time": seconds}
     while True:
         connection = HTTPConnection(place.netloc)
         connection.request("POST", place.path, json.dumps({"inputs": text, "parameters": parameters}))
@@ -33,7 +34,7 @@ def pieces(text, url):
 
 
 if __name__ == "__main__":
-    file, url = (*sys.argv[1:], "http://127.0.0.1:8400/models/translate")[:2]
-    for piece in pieces(Path(file).read_text(encoding="utf-8"), url):
+    file, url, seconds = (*sys.argv[1:], *("http://127.0.0.1:8400/models/translate", 60)[len(sys.argv) - 2 :])
+    for piece in pieces(Path(file).read_text(encoding="utf-8"), url, float(seconds)):
         sys.stdout.write(piece)
         sys.stdout.flush()

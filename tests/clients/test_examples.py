@@ -113,7 +113,8 @@ def test_a_long_document_is_translated_in_several_calls(documents: Server, tmp_p
     text = "# Notes\n\n" + "The dog sleeps in the garden.\n- I love you.\n\n" * 150
     (tmp_path / "notes.md").write_text(text)
     url = f"{documents.url}/models/translate"
-    command = [sys.executable, str(EXAMPLES / "documents/translate.py"), str(tmp_path / "notes.md"), url]
+    script, brief = str(EXAMPLES / "documents/translate.py"), "0.05"
+    command = [sys.executable, script, str(tmp_path / "notes.md"), url, brief]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     assert "parts" in done.stderr  # it took more than one call
     assert [line[:2].strip("- ") != "" for line in done.stdout.split("\n")] == [
