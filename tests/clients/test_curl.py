@@ -117,11 +117,9 @@ def test_metrics_and_health(server: Server) -> None:
     assert status == 200
     assert 'firstlight_invocations_total{endpoint="sentiment",status="ok"}' in text
     states = (
-        json.loads(curl(f"{server.url}/health")[1])["endpoints"]["sentiment"]["status"] for _ in range(500)
+        json.loads(curl(f"{server.url}/health")[1])["endpoints"]["sentiment"]["status"] for _ in range(100)
     )
-    seen = list(states)
-    print(seen[:3], seen[-3:], curl(f"{server.url}/health")[1])
-    assert "READY" in seen  # a worker that has just answered may be busy for another moment
+    assert "READY" in states  # a worker that has just answered may be busy for another moment
 
 
 def test_a_token_is_asked_for(guarded: Server) -> None:
