@@ -105,16 +105,30 @@ def _kept(locked: Made) -> Made | None:
 
 
 def task_of(project: Project, endpoint: Endpoint) -> str | None:
-    """The task an endpoint is served for; None for scripts and for models that are not converted yet."""
+    """The task an endpoint is served for; None for scripts and for models nothing is known of yet."""
     place = _place(endpoint.model or "", project)
-    if endpoint.task or place is None:
+    if endpoint.task:
         return endpoint.task
+    if place is None:
+        return _locked_task(project, endpoint)
     from firstlight.runtime.bundle import Bundle
 
     try:
         return Bundle.open(str(place)).task
     except FirstlightError:
         return None
+
+
+def _locked_task(project: Project, endpoint: Endpoint) -> str | None:
+    """The task the lock file says; one that cannot be read is explained by those who need more of it."""
+    from firstlight.build.lock import for_endpoint
+
+    try:
+        lock = _lock(project)
+    except FirstlightError:
+        return None
+    locked = for_endpoint(lock, endpoint) if lock is not None and endpoint.model else None
+    return locked.task if locked is not None else None
 
 
 def handler_of(project: Project, endpoint: Endpoint, say: Say = lambda _: None) -> Callable[[Any, Any], Any]:

@@ -50,6 +50,14 @@ def test_a_starter_of_another_task_than_its_bundle(cli, project):
     assert cli("add", "starter:summarize", "--json").json["task"] == "summarization"
 
 
+def test_the_list_knows_what_the_lock_says(cli, project):
+    cli("add", "./models/mood")
+    (listed,) = cli("list", "--json").json["endpoints"]
+    assert (listed["name"], listed["task"]) == ("mood", "text-classification")
+    (project / "firstlight.lock").write_text("<<<<<<< mine\n")
+    assert cli("list").code == 0
+
+
 def test_what_was_added_is_as_locked_for_those_who_build(cli, project):
     for words in (["starter:summarize"], ["starter:qa", "--as", "ask"], ["models/mood", "--quantize", "nb8"]):
         assert cli("add", *words).code == 0
