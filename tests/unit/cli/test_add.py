@@ -52,7 +52,7 @@ def test_a_starter_of_another_task_than_its_bundle(cli, project):
 
 def test_the_list_knows_what_the_lock_says(cli, project):
     cli("add", "./models/mood")
-    (listed,) = cli("list", "--json").json["endpoints"]
+    (listed,) = cli("list", "--json").json
     assert (listed["name"], listed["task"]) == ("mood", "text-classification")
     (project / "firstlight.lock").write_text("<<<<<<< mine\n")
     assert cli("list").code == 0
