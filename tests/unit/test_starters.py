@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,6 @@ ENCODERS = ("embeddings", "lyrics", "qa", "sentiment")
 GENERATING = ("stories", "translate-en2fr")
 HEARING = ("speech",)
 BORROWING = ("summarize",)
-WHEEL_BYTES, CODE_BYTES = 80_000_000, 1_000_000
 
 
 @cache
@@ -133,12 +130,6 @@ def test_a_story_comes_in_pieces() -> None:
     assert events[-1]["generated_text"] == text
     assert events[-1]["details"]["finish_reason"] == "length"
     assert len(events) > 4
-
-
-def test_all_starters_fit_into_the_wheel() -> None:
-    home = Path(starters.__file__).parent
-    files = [file for file in home.rglob("*") if file.is_file()]
-    assert sum(len(zlib.compress(file.read_bytes(), level=1)) for file in files) < WHEEL_BYTES - CODE_BYTES
 
 
 @pytest.mark.parametrize(
