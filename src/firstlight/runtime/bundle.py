@@ -233,8 +233,8 @@ def _check_once(bundle: Bundle, state: str) -> None:
         pass
     if known == state:
         return
-    seen = set(known.split("\n"))
-    new = [name for name, line in zip(bundle.files, state.split("\n"), strict=True) if line not in seen]
+    seen, lines = set(known.split("\n")), state.split("\n") if bundle.files else []
+    new = [name for name, line in zip(bundle.files, lines, strict=True) if line not in seen]
     partial = f"{stamp}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(stamp), exist_ok=True)  # noqa: PTH103, PTH120

@@ -145,6 +145,16 @@ def test_a_damaged_stamp_is_no_stamp(folder, tmp_path):
     assert list(stamp.parent.iterdir()) == [stamp]
 
 
+def test_a_stamp_of_a_bundle_that_was_here_before_means_nothing(folder, tmp_path):
+    """Its name is an inode, which the next file may get."""
+    Bundle.open(folder, "first")
+    [stamp] = (tmp_path / "cache/firstlight/verified").iterdir()
+    place = folder / "bundle.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"files": {}}))
+    assert Bundle.open(folder, "first").files == {}
+    assert stamp.read_text() == ""
+
+
 def test_where_nothing_can_be_remembered_sizes_do(folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way of a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
