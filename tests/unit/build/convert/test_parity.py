@@ -19,7 +19,11 @@ from firstlight.build.convert.sentences import PAIRS, SENTENCES
             {"label_agreement": 1.0, "max_score_diff": 0.0},
         ),
         ("BertForTokenClassification", "token-classification", {"clear_label_agreement": 1.0}),
-        ("BertForQuestionAnswering", "question-answering", {"span_agreement": 1.0, "max_logit_diff": 0.0}),
+        (
+            "BertForQuestionAnswering",
+            "question-answering",
+            {"span_agreement": 1.0, "clear_span_agreement": 1.0, "max_logit_diff": 0.0},
+        ),
         ("BertModel", "feature-extraction", {"min_cosine": 1.0, "nearest_agreement": 1.0}),
     ],
 )
@@ -48,6 +52,16 @@ def test_near_ties_are_reported_but_do_not_count_as_clear() -> None:
     assert report["label_agreement"] == 0.5
     assert report["clear_label_agreement"] == 1.0
     assert report["max_score_diff"] == pytest.approx(0.1)
+
+
+def test_places_that_nearly_tie_do_not_count_as_clear() -> None:
+    end = np.array([[0.0, 4.0]])
+    exact = [{"start_logits": np.array([[1.0, start]]), "end_logits": end} for start in (1.1, 3.0, 5.0)]
+    other = [{"start_logits": np.array([[1.0, start]]), "end_logits": end} for start in (0.9, 0.5, 4.0)]
+    report = parity._spans(exact, other)
+    assert report["span_agreement"] == pytest.approx(1 / 3, abs=1e-5)
+    assert report["clear_span_agreement"] == 0.5
+    assert report["max_logit_diff"] == 2.5
 
 
 def test_sentences_are_many_and_different() -> None:
