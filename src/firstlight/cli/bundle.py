@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from firstlight.cli import output, wiring
+from firstlight.cli import output
 
 
 class _MakeByDefault(click.Group):
@@ -66,7 +66,7 @@ def make(
         return
     for note in opened.parity.get("notes", ()):
         output.warn(note)
-    click.echo(f"{wiring.shown(opened.path)}: {opened.task}, {opened.engine}, {opened.precision}")
+    click.echo(f"{output.shown(opened.path)}: {opened.task}, {opened.engine}, {opened.precision}")
 
 
 @bundle.command()

@@ -41,6 +41,6 @@ def _described(project: Project, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    source = row["model"] or wiring.shown(row["script"])
+    source = row["model"] or output.shown(row["script"])
     limits = (f"{row['memory']} MB", f"{row['timeout']:g} s", str(row["concurrency"]))
     return (row["name"], row["task"] or "-", *limits, row["route"] or "-", source)

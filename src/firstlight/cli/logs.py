@@ -76,7 +76,7 @@ def _reader(stage: str | None, follow: bool) -> SqliteReader:
 
     path = wiring.project_here(stage).data_dir / wiring.RECORDS
     if follow and not path.exists():
-        output.note(f"waiting for the first record ({wiring.shown(path)})")
+        output.note(f"waiting for the first record ({output.shown(path)})")
         while not path.exists():
             time.sleep(_LOOK_EVERY)
     return SqliteReader(path)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -114,3 +115,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         shown = encodable(printable(line[:edge]))
         click.echo(click.style(shown, bold=True) if row is heads else shown)
+
+
+def shown(path: Path | str | None) -> str:
+    """A path as the user would type it."""
+    if path is None:
+        return "the project"
+    here = Path.cwd()
+    return str(Path(path).relative_to(here) if Path(path).is_relative_to(here) else path)

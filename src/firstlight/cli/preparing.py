@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight import starters
 from firstlight.build.types import Made, Wish
-from firstlight.cli import digests, resolving
-from firstlight.cli.wiring import shown
+from firstlight.cli import digests, output, resolving
 from firstlight.project import Endpoint, Project
 from firstlight.runtime.errors import BundleError, FirstlightError, ProjectError
 from firstlight.trace.types import TraceError
@@ -51,7 +50,7 @@ def prepare(project: Project, say: Say = lambda _: None) -> Prepared:
     """
     if not project.endpoints:
         hint = "add [endpoints.NAME] with a model, or a script with a handler to inference/"
-        raise ProjectError(f"{shown(project.file)} has no endpoints", hint)
+        raise ProjectError(f"{output.shown(project.file)} has no endpoints", hint)
     prepared, lock = Prepared(project, {}, {}, {}), _lock(project)
     for endpoint in project.endpoints.values():
         _add(prepared, endpoint, lock, say)

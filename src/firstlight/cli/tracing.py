@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from firstlight.cli import output, wiring
+from firstlight.cli import output
 
 if TYPE_CHECKING:
     from firstlight.project import Project
@@ -74,7 +74,7 @@ def _list(head: str, lines: Sequence[str]) -> None:
 
 def _who(seen: Seen) -> str:
     by = f" (by {seen.by})" if seen.by else ""
-    return f"{wiring.shown(seen.what)}{by}"
+    return f"{output.shown(seen.what)}{by}"
 
 
 def _show_layer(traced: Traced, project: Project) -> None:
@@ -83,7 +83,7 @@ def _show_layer(traced: Traced, project: Project) -> None:
     if traced.caches is None:
         return
     place = layers.folder(project.root)
-    shown = wiring.shown(place / f"{traced.caches.layer}.tar")
+    shown = output.shown(place / f"{traced.caches.layer}.tar")
     click.echo(_shown(f"layer: {size(traced.caches.size)} in {shown}"))
     for name, value in sorted(layers.filled(traced.caches.variables, place / traced.caches.layer).items()):
         click.echo(_shown(f"  {name}={value}"))
@@ -102,7 +102,7 @@ def _show_lock(traced: Traced, path: Path, locked: Path | None) -> None:
     if traced.caches is None:
         click.echo("there is nothing to pack and nothing to set")
     elif locked is not None:
-        click.echo(f"written to {wiring.shown(locked)}: `firstlight serve` sets the variables")
+        click.echo(f"written to {output.shown(locked)}: `firstlight serve` sets the variables")
     else:
         hint = f'add [endpoints.NAME] with script = "{path.name}" to firstlight.toml and trace it again'
         click.echo(

@@ -139,14 +139,6 @@ def _make_data_dir(folder: Path) -> None:
         return  # it is there, or cannot be written, which opening the store explains
 
 
-def shown(path: Path | str | None) -> str:
-    """A path as the user would type it."""
-    if path is None:
-        return "the project"
-    here = Path.cwd()
-    return str(Path(path).relative_to(here) if Path(path).is_relative_to(here) else path)
-
-
 def data_dir_here(env: Mapping[str, str] = os.environ) -> Path:
     """Where a server of the project here keeps its state; a project file with mistakes still has such a place."""
     root = projects.find(Path.cwd())

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from firstlight.invoke.pool import PoolInvoker
@@ -137,7 +138,7 @@ def _tmp_mb(pids: list[int]) -> float | None:
     """MB in the /tmp of a worker that waits, seen through its process."""
     for pid in pids:
         try:
-            found = os.statvfs(f"/proc/{pid}/root/tmp")
+            found = os.statvfs(Path("/proc", str(pid), "root", "tmp"))
         except OSError:
             return None
         return (found.f_blocks - found.f_bfree) * found.f_frsize / 1e6

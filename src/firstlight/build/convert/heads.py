@@ -93,8 +93,6 @@ _POOLINGS: dict[str, Callable[[Graph, str], str]] = {
     "cls": lambda graph, x: graph.add("Gather", x, graph.constant([0]), axis=0),
 }
 
-POOLINGS = tuple(_POOLINGS)
-
 
 def _layer(name: str) -> Layer:
     return f"{name}.weight", f"{name}.bias"

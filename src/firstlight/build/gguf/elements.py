@@ -31,8 +31,6 @@ NUMBERS = {name: number for number, (name, _, _) in ELEMENTS.items()}
 _LARGEST, _SMALLEST = 65504.0, 1e-12
 _PLAIN = {"f16": "<f2", "f64": "<f8"}
 _K_BLOCKS = {"q4_k": k_blocks.q4_k, "q5_k": k_blocks.q5_k, "q6_k": k_blocks.q6_k}
-MADE = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", *_K_BLOCKS)
-"""Types that weights can be made into."""
 
 
 def block(element: str) -> int:

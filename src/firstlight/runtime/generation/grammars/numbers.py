@@ -89,10 +89,6 @@ def number(rules: gbnf.Rules, limits: Limits) -> str | None:
     return rules.any_of("number", options) if options else None
 
 
-def _negative(value: int | Decimal | None) -> int | Decimal | None:
-    return None if value is None else -value
-
-
 def _naturals(first: int, last: int | None) -> list[str]:
     """Whole numbers from ``first``, which is not negative, to ``last``."""
     longest = max(DIGITS, len(str(first)) + 1)
