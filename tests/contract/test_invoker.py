@@ -394,10 +394,10 @@ class TestFailures:
     async def test_kill_9_of_a_busy_worker(self, bench: Bench, tmp_path: Path) -> None:
         invoker = bench.invoker()
         started = tmp_path / "started"
-        job = asyncio.create_task(call(invoker, {"do": "sleep", "started": str(started)}))
+        assignment = asyncio.create_task(call(invoker, {"do": "sleep", "started": str(started)}))
         await until(started.exists)
         os.kill(invoker.status()["f"]["pids"][0], signal.SIGKILL)
-        reply = await job
+        reply = await assignment
         assert error(reply)["errorType"] == "Runtime.ExitError"
         assert error(reply)["errorMessage"].endswith("signal: killed")
         assert value(await call(invoker, {"do": "echo"})) == {}
@@ -550,8 +550,8 @@ class TestScaling:
         assert caught.value.reason == "ConcurrentInvocationLimitExceeded"
         assert caught.value.retry_after >= 1
         go.touch()
-        for job in (running, *queued):
-            value(await job)
+        for assignment in (running, *queued):
+            value(await assignment)
         assert invoker.status()["f"]["throttled"] == 1
 
     async def test_an_endpoint_that_is_off(self, bench: Bench) -> None:
@@ -568,10 +568,10 @@ class TestLeaving:
         await call(invoker, {"do": "echo"})
         started, go, done = tmp_path / "started", tmp_path / "go", tmp_path / "done"
         event = {"do": "mark", "started": str(started), "go": str(go), "done": str(done)}
-        job = asyncio.create_task(call(invoker, event))
+        assignment = asyncio.create_task(call(invoker, event))
         await until(started.exists)
-        job.cancel()
-        await asyncio.wait([job])
+        assignment.cancel()
+        await asyncio.wait([assignment])
         go.touch()
         await until(done.exists)
         assert value(await call(invoker, {"do": "echo", "a": 1})) == {"a": 1}
@@ -579,14 +579,16 @@ class TestLeaving:
     async def test_close_lets_running_invocations_end(self, bench: Bench, tmp_path: Path) -> None:
         invoker = bench.invoker()
         started, go = tmp_path / "started", tmp_path / "go"
-        job = asyncio.create_task(call(invoker, {"do": "meet", "mine": str(started), "other": str(go)}))
+        assignment = asyncio.create_task(
+            call(invoker, {"do": "meet", "mine": str(started), "other": str(go)})
+        )
         await until(started.exists)
         closing = asyncio.create_task(invoker.close(WAIT))
         await asyncio.sleep(0)
         with pytest.raises(Throttled, match="shutting down"):
             await call(invoker, {"do": "echo"})
         go.touch()
-        pid = value(await job)
+        pid = value(await assignment)
         await closing
         await invoker.close()
         assert not running(pid)
@@ -595,10 +597,10 @@ class TestLeaving:
         invoker = bench.invoker(bench.spec(concurrency=1))
         started = tmp_path / "started"
         event = {"do": "sleep", "started": str(started)}
-        job, queued = (asyncio.create_task(call(invoker, event)) for _ in range(2))
+        assignment, queued = (asyncio.create_task(call(invoker, event)) for _ in range(2))
         await until(started.exists)
         await invoker.close(0.05)
-        assert error(await job)["errorType"] == "Runtime.ExitError"
+        assert error(await assignment)["errorType"] == "Runtime.ExitError"
         with pytest.raises(Throttled):
             await queued
 
@@ -608,7 +610,7 @@ class TestLeaving:
         before = [value(await call(invoker, {"do": "pid"}, endpoint=name)) for name in ("kept", "changed")]
         started, go = tmp_path / "started", tmp_path / "go"
         event = {"do": "meet", "mine": str(started), "other": str(go)}
-        job = asyncio.create_task(call(invoker, event, endpoint="changed"))
+        assignment = asyncio.create_task(call(invoker, event, endpoint="changed"))
         await until(started.exists)
         new = bench.spec(name="changed", digest="new")
         invoker.replace({"kept": kept, "changed": new, "more": bench.spec(name="more")})
@@ -618,7 +620,7 @@ class TestLeaving:
         assert value(await call(invoker, {"do": "echo"}, endpoint="more")) == {}
         assert invoker.function("changed") == new
         go.touch()
-        assert value(await job) == before[1]
+        assert value(await assignment) == before[1]
         await until(lambda: not running(before[1]))
 
 
@@ -722,7 +724,7 @@ class TestStreams:
         started, done = tmp_path / "started", tmp_path / "done"
         event = {"do": "until_unwanted", "started": str(started), "done": str(done)}
         pid = value(await call(invoker, {"do": "pid"}))
-        job = asyncio.create_task(call(invoker, event, request_id="r1"))
+        assignment = asyncio.create_task(call(invoker, event, request_id="r1"))
         await until(started.exists)
         waiting = asyncio.create_task(call(invoker, {"do": "echo"}, request_id="r2"))
         await until(lambda: invoker.status()["f"]["queued"] == 1)
@@ -734,7 +736,7 @@ class TestStreams:
         assert reply.report.queue_ms > 0
         invoker.leave("r1")
         invoker.leave("r1")
-        reply = await job
+        reply = await assignment
         assert done.read_text() == "True"
         assert (reply.outcome, reply.payload, reply.function_error) == ("cancelled", b"", None)
         assert reply.report.counts == {"generated_tokens": 7}

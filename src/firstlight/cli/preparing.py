@@ -216,6 +216,8 @@ def _spec(
         memory_mb=endpoint.memory,
         timeout_s=endpoint.timeout,
         concurrency=endpoint.concurrency,
+        provisioned=endpoint.provisioned,
+        snap_start=endpoint.snap_start,
         env=variables,
         cwd=project.root if endpoint.script is not None else None,
         digest=digest,

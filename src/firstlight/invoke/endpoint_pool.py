@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.invoke import scaling
-from firstlight.invoke.jobs import Job, Totals
+from firstlight.invoke.assignments import Assignment, Totals
 from firstlight.invoke.logs import LogSink
 from firstlight.invoke.outcomes import InitFailure
 from firstlight.invoke.processes import Launcher
@@ -55,7 +55,7 @@ class Pool:
         self.spec = spec
         self.totals = Totals()
         self._around = surroundings
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[Assignment] = deque()
         self._waiting_bytes = 0
         self._workers: set[Worker] = set()
         self._starting: set[Worker] = set()
@@ -81,21 +81,21 @@ class Pool:
             Throttled: there is no room in the queue, or the endpoint's concurrency is 0.
         """
         self._admit(len(invocation.payload))
-        job = Job(invocation, self._loop.create_future())
+        assignment = Assignment(invocation, self._loop.create_future())
         self.totals.invocations += 1
-        self._waiting.append(job)
+        self._waiting.append(assignment)
         self._waiting_bytes += len(invocation.payload)
         self._serve()
-        return job.waiter
+        return assignment.waiter
 
     def leave(self, request_id: str) -> bool:
         """End the work of an invocation, or do not begin it; whether it is one of this pool's."""
-        for job in self._waiting:
-            if job.invocation.request_id == request_id:
-                self._waiting.remove(job)
-                self._waiting_bytes -= len(job.invocation.payload)
-                job.forget(self.spec.memory_mb)
-                self.totals.add(job.reply)
+        for assignment in self._waiting:
+            if assignment.invocation.request_id == request_id:
+                self._waiting.remove(assignment)
+                self._waiting_bytes -= len(assignment.invocation.payload)
+                assignment.forget(self.spec.memory_mb)
+                self.totals.add(assignment.reply)
                 self._settle()
                 return True
         return any(worker.abandon(request_id) for worker in self._busy)
@@ -124,7 +124,7 @@ class Pool:
         except TimeoutError:
             pass
         while self._waiting:
-            self._next_job().refuse(_closing(self.spec.endpoint))
+            self._next_assignment().refuse(_closing(self.spec.endpoint))
         for worker in tuple(self._workers):
             worker.stop()
         self._settle()
@@ -157,25 +157,29 @@ class Pool:
     def start_failed(self, error: FirstlightError) -> None:
         if self._fail_waiting():
             while self._waiting:
-                self._next_job().refuse(error)
+                self._next_assignment().refuse(error)
 
     def init_failed(self, worker: Worker, failure: InitFailure) -> None:
         self.totals.cold_starts += 1
         if not self._fail_waiting():
             return
         while self._waiting:
-            job = self._next_job()
-            job.fail(failure.answer(job.invocation.request_id, self.spec.timeout_s), failure.outcome)
-            job.reply.log = failure.log
-            job.started_at = time.monotonic()
-            job.measure(job.started_at, self.spec.memory_mb, 0, (job.started_at - worker.since) * 1000)
+            assignment = self._next_assignment()
+            assignment.fail(
+                failure.answer(assignment.invocation.request_id, self.spec.timeout_s), failure.outcome
+            )
+            assignment.reply.log = failure.log
+            assignment.started_at = time.monotonic()
+            assignment.measure(
+                assignment.started_at, self.spec.memory_mb, 0, (assignment.started_at - worker.since) * 1000
+            )
             self.totals.outcomes[failure.outcome] += 1
-            job.deliver()
+            assignment.deliver()
 
-    def job_done(self, job: Job) -> None:
-        self.totals.add(job.reply)
-        if not job.abandoned:  # how long those take says nothing about the others
-            self._service_s = scaling.smoothed(self._service_s, job.reply.report.duration_ms / 1000)
+    def assignment_done(self, assignment: Assignment) -> None:
+        self.totals.add(assignment.reply)
+        if not assignment.abandoned:  # how long those take says nothing about the others
+            self._service_s = scaling.smoothed(self._service_s, assignment.reply.report.duration_ms / 1000)
 
     # What follows from it.
 
@@ -203,10 +207,10 @@ class Pool:
                 retry_after=scaling.retry_after(len(self._waiting), limit, self._service_s),
             )
 
-    def _next_job(self) -> Job:
-        job = self._waiting.popleft()
-        self._waiting_bytes -= len(job.invocation.payload)
-        return job
+    def _next_assignment(self) -> Assignment:
+        assignment = self._waiting.popleft()
+        self._waiting_bytes -= len(assignment.invocation.payload)
+        return assignment
 
     def _serve(self) -> None:
         """Give the oldest invocations to the workers that were used last, and start the workers that are missing."""
@@ -215,11 +219,11 @@ class Pool:
             if not worker.alive():
                 worker.stop()
                 continue
-            job = self._next_job()
-            if job.waiter.cancelled():
+            assignment = self._next_assignment()
+            if assignment.waiter.cancelled():
                 continue
             self._busy.add(worker)
-            worker.assign(job)
+            worker.assign(assignment)
         if self._waiting:
             self._grow()
         self._settle()

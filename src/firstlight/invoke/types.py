@@ -37,6 +37,11 @@ def function_arn(endpoint: str, qualifier: str = LATEST, region: str = REGION) -
     return arn if qualifier == LATEST else f"{arn}:{qualifier}"
 
 
+def pool_name(endpoint: str, version: str = LATEST) -> str:
+    """What the workers of an endpoint go by; those of a published version are ``name:1``."""
+    return endpoint if version == LATEST else f"{endpoint}:{version}"
+
+
 def new_request_id() -> str:
     """A random request id, as Lambda makes one for every invocation."""
     return str(uuid.uuid4())
@@ -78,6 +83,8 @@ class Invocation:
         trace_id: value of ``X-Amzn-Trace-Id``.
         tail: whether the caller wants the end of the log (``X-Amz-Log-Type: Tail``).
         wire: the protocol it came by, for the record: ``lambda``, ``huggingface``, ``openai``, ``route``, ...
+        qualifier: what the caller asked for, ``$LATEST``, a version or an alias; part of the function's ARN.
+        version: the version that answers.
     """
 
     endpoint: str
@@ -88,6 +95,12 @@ class Invocation:
     trace_id: str | None = None
     tail: bool = False
     wire: str = "lambda"
+    version: str = LATEST
+
+    @property
+    def pool(self) -> str:
+        """Whose workers take it: the endpoint's, or those of one of its versions."""
+        return pool_name(self.endpoint, self.version)
 
 
 @dataclass(slots=True)
@@ -175,6 +188,9 @@ class WorkerSpec:
         digest: identity of the content (a bundle's digest, a script's hash), so that new content is a new spec.
         command: full command line to start instead of our worker (another Runtime API client, such as awslambdaric).
         walls: what its workers run within (``walled``); None runs them as they are.
+        version: ``$LATEST``, or the number of a published version.
+        provisioned: workers that are kept ready, whether or not there is work.
+        snap_start: workers are forked from one that is initialised, where that is safe.
     """
 
     endpoint: str
@@ -190,3 +206,6 @@ class WorkerSpec:
     digest: str = ""
     command: tuple[str, ...] | None = None
     walls: Walls | None = None
+    version: str = LATEST
+    provisioned: int = 0
+    snap_start: bool = False

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from firstlight.invoke import outcomes, scaling
+from firstlight.invoke.assignments import Assignment
 from firstlight.invoke.connection import Connection
-from firstlight.invoke.jobs import Job
 from firstlight.invoke.logs import LogSink
 from firstlight.invoke.outcomes import InitFailure
 from firstlight.invoke.processes import Launcher
@@ -51,7 +51,7 @@ class Owner(Protocol):
     def init_failed(self, worker: Worker, failure: InitFailure) -> None:
         """It never became ready; comes before ``worker_gone``."""
 
-    def job_done(self, job: Job) -> None:
+    def assignment_done(self, assignment: Assignment) -> None:
         """The reply of an invocation is complete."""
 
 
@@ -72,7 +72,7 @@ class Worker:
         self._owner = owner
         self._api = RuntimeApi(self)
         self._sandbox = Sandbox(spec, self._api, sink)
-        self._job: Job | None = None
+        self._assignment: Assignment | None = None
         self._deadline = 0.0
         self._init_ms: float | None = None
         self._init_notes = b""
@@ -85,7 +85,7 @@ class Worker:
     @property
     def answered(self) -> bool:
         """Whether it is done with its invocation, or was told to be, and is about to ask for the next one."""
-        return self.state is State.BUSY and (self._job is None or self._job.abandoned)
+        return self.state is State.BUSY and (self._assignment is None or self._assignment.abandoned)
 
     async def start(self, launcher: Launcher, path: Path) -> None:
         """Start the process, with the Runtime API on a socket at ``path``; the pool is told when that fails."""
@@ -100,14 +100,14 @@ class Worker:
         """Whether the process can take an invocation now: not one that was killed a moment ago."""
         return self._sandbox.resident_mb() is not None
 
-    def assign(self, job: Job) -> None:
+    def assign(self, assignment: Assignment) -> None:
         """Give the waiting worker an invocation."""
         now, wall = time.monotonic(), time.time()
-        invocation = job.invocation
+        invocation = assignment.invocation
         init_s = None if self._init_ms is None else self._init_ms / 1000
         self.state = State.BUSY
-        self._job = job
-        job.started_at = now
+        self._assignment = assignment
+        assignment.started_at = now
         self._deadline = scaling.deadline(now, self.spec.timeout_s, init_s)
         self._sandbox.log.begin(invocation.request_id, outcomes.start_line(invocation.request_id))
         headers = {
@@ -121,12 +121,12 @@ class Worker:
 
     def abandon(self, request_id: str) -> bool:
         """Nobody waits for the answer to an invocation any more: end it, if this worker has it, and go on."""
-        job = self._job
-        if job is None or job.invocation.request_id != request_id:
+        assignment = self._assignment
+        if assignment is None or assignment.invocation.request_id != request_id:
             return False
-        if not job.abandoned:
-            job.abandoned = True
-            job.reply.outcome = "cancelled"
+        if not assignment.abandoned:
+            assignment.abandoned = True
+            assignment.reply.outcome = "cancelled"
             self._sandbox.log.add(f"{request_id} {outcomes.CANCELLED_TEXT}\n")
             self._api.abandon()
         return True
@@ -151,8 +151,8 @@ class Worker:
     # What the Runtime API tells.
 
     def on_next(self, notes: bytes) -> None:
-        if self._job is not None:  # it was abandoned, and has ended now
-            self._complete(self._job, notes)
+        if self._assignment is not None:  # it was abandoned, and has ended now
+            self._complete(self._assignment, notes)
         if self.state is State.STARTING:
             self.start_s = time.monotonic() - self.since
             self._init_ms = self.start_s * 1000
@@ -163,43 +163,45 @@ class Worker:
             self._owner.worker_ready(self)
 
     def on_response(self, answer: Answer) -> None:
-        if self._job is not None:
-            self._job.reply.payload = answer.body
-            self._job.reply.content_type = answer.content_type
-            self._complete(self._job, answer.notes)
+        if self._assignment is not None:
+            self._assignment.reply.payload = answer.body
+            self._assignment.reply.content_type = answer.content_type
+            self._complete(self._assignment, answer.notes)
 
     def on_error(self, answer: Answer) -> None:
-        job = self._job
-        if job is None:
+        assignment = self._assignment
+        if assignment is None:
             return
         if outcomes.is_memory_error(answer.body):
             self._stop_for_memory(answer.notes)
             return
-        job.fail(self._sandbox.explained(answer.body), "error")
-        self._complete(job, answer.notes)
+        assignment.fail(self._sandbox.explained(answer.body), "error")
+        self._complete(assignment, answer.notes)
 
     def on_oversize(self) -> None:
-        if self._job is not None:
-            self._job.fail(outcomes.too_large(), "error")
-            self._complete(self._job)
+        if self._assignment is not None:
+            self._assignment.fail(outcomes.too_large(), "error")
+            self._complete(self._assignment)
 
     def on_stream(self, content_type: str, connection: Connection) -> Streaming:
-        job = self._job
-        stream = ReplyStream(connection, partial(self.abandon, job.invocation.request_id if job else ""))
-        if job is not None:
-            job.deliver_stream(stream, content_type)
+        assignment = self._assignment
+        stream = ReplyStream(
+            connection, partial(self.abandon, assignment.invocation.request_id if assignment else "")
+        )
+        if assignment is not None:
+            assignment.deliver_stream(stream, content_type)
         return Streaming(stream, self.on_stream_end)
 
     def on_stream_end(self, answer: Answer) -> None:
         """A streamed answer is complete, or broken off by the function itself."""
-        job = self._job
-        if job is None:
+        assignment = self._assignment
+        if assignment is None:
             return
         if answer.error_type:
-            job.fail(
+            assignment.fail(
                 self._sandbox.explained(answer.body or outcomes.stream_error(answer.error_type)), "error"
             )
-        self._complete(job, answer.notes)
+        self._complete(assignment, answer.notes)
 
     def on_init_error(self, answer: Answer) -> None:
         if outcomes.is_memory_error(answer.body):
@@ -217,48 +219,48 @@ class Worker:
 
     # How it ends.
 
-    def _complete(self, job: Job, notes: bytes = b"") -> None:
+    def _complete(self, assignment: Assignment, notes: bytes = b"") -> None:
         """The invocation is over: measure it, finish its log, hand over the reply."""
-        self._job = None
+        self._assignment = None
         init_ms, self._init_ms = self._init_ms, None
         log = self._sandbox.log
         log.drain()
         peak_mb = self._sandbox.peak_mb()
-        stopped = job.reply.outcome in ("timeout", "crash")
+        stopped = assignment.reply.outcome in ("timeout", "crash")
         over = not stopped and scaling.over_memory(peak_mb, self.spec.memory_mb)
         if over:
-            job.fail(outcomes.out_of_memory(job.invocation.request_id), "crash")
+            assignment.fail(outcomes.out_of_memory(assignment.invocation.request_id), "crash")
             log.add(outcomes.memory_text(self.spec.memory_mb) + "\n")
         if init_ms is not None:
-            job.note(self._init_notes)
-        job.note(notes)
-        report = job.measure(time.monotonic(), self.spec.memory_mb, peak_mb, init_ms)
-        job.reply.log = log.end(outcomes.end_lines(job.invocation.request_id, report))
-        self._owner.job_done(job)
-        job.deliver()
+            assignment.note(self._init_notes)
+        assignment.note(notes)
+        report = assignment.measure(time.monotonic(), self.spec.memory_mb, peak_mb, init_ms)
+        assignment.reply.log = log.end(outcomes.end_lines(assignment.invocation.request_id, report))
+        self._owner.assignment_done(assignment)
+        assignment.deliver()
         if over:
             self.stop()
 
     def _stop_for_deadline(self) -> None:
-        job = self._job
+        assignment = self._assignment
         self.stop()
-        if job is not None:
-            request_id = job.invocation.request_id
-            job.fail(outcomes.timed_out(request_id, self.spec.timeout_s), "timeout")
+        if assignment is not None:
+            request_id = assignment.invocation.request_id
+            assignment.fail(outcomes.timed_out(request_id, self.spec.timeout_s), "timeout")
             self._sandbox.log.add(f"{request_id} {outcomes.timeout_text(self.spec.timeout_s)}\n")
-            self._complete(job)
+            self._complete(assignment)
 
     def _stop_for_memory(self, notes: bytes = b"") -> None:
         if self.state is State.STARTING:
             self._sandbox.log.add(outcomes.memory_text(self.spec.memory_mb) + "\n")
             self._fail_init(InitFailure("crash", memory=True), "error", "Runtime.OutOfMemory")
             return
-        job = self._job
+        assignment = self._assignment
         self.stop()
-        if job is not None:
-            job.fail(outcomes.out_of_memory(job.invocation.request_id), "crash")
+        if assignment is not None:
+            assignment.fail(outcomes.out_of_memory(assignment.invocation.request_id), "crash")
             self._sandbox.log.add(outcomes.memory_text(self.spec.memory_mb) + "\n")
-            self._complete(job, notes)
+            self._complete(assignment, notes)
 
     def _fail_init(self, failure: InitFailure, status: str, kind: str) -> None:
         if self.state is not State.STARTING:
@@ -273,15 +275,15 @@ class Worker:
 
     def _exited(self, status: int) -> None:
         """The process has ended, for whatever reason."""
-        job = self._job
+        assignment = self._assignment
         if self.state is State.STARTING:
             self._fail_init(InitFailure("crash", status=status), "error", "Runtime.ExitError")
-        elif job is not None:
-            request_id = job.invocation.request_id
+        elif assignment is not None:
+            request_id = assignment.invocation.request_id
             self._sandbox.log.drain()
             self._sandbox.log.add(f"RequestId: {request_id} Error: {outcomes.exit_text(status)}\n")
-            job.fail(outcomes.exit_error(request_id, status), "crash")
-            self._complete(job)
+            assignment.fail(outcomes.exit_error(request_id, status), "crash")
+            self._complete(assignment)
         self._gone()
 
     def _not_started(self, error: FirstlightError) -> None:

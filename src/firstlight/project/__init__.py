@@ -16,9 +16,20 @@ from typing import Any
 
 from firstlight.project import checks, discovery
 from firstlight.project.checks import Place
-from firstlight.project.types import Endpoint, Project, RecordPolicy
+from firstlight.project.types import Asynchronous, Endpoint, Front, Project, RecordPolicy
 
-__all__ = ["FILE", "Endpoint", "Project", "RecordPolicy", "data_dir", "find", "load", "with_starters"]
+__all__ = [
+    "FILE",
+    "Asynchronous",
+    "Endpoint",
+    "Front",
+    "Project",
+    "RecordPolicy",
+    "data_dir",
+    "find",
+    "load",
+    "with_starters",
+]
 
 FILE = "firstlight.toml"
 Table = dict[str, Any]

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from firstlight.project.types import Asynchronous, Front
 from firstlight.runtime import tasks
 from firstlight.runtime.errors import InvalidInput, ProjectError
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_URL = re.compile(r"https?://[^/\s]+\S*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ROUTE = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 STORES = ("none", "hash", "redacted", "full")
@@ -36,7 +38,19 @@ RESERVED_ROUTES = (
         "invocations",
         "metrics",
     ),
-    *("models", "openapi.json", "ping", "pipeline", "predict", "static", "v1"),
+    *("2016-08-19", "2017-03-31", "2017-10-31", "2019-09-25", "2019-09-30", "2021-10-31"),
+    *(
+        "http-api",
+        "lambda-url",
+        "models",
+        "openapi.json",
+        "ping",
+        "pipeline",
+        "predict",
+        "rest-api",
+        "static",
+        "v1",
+    ),
 )
 """First parts of paths that the gateway answers itself."""
 _RESERVED_VARIABLES = ("_HANDLER", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "PYTHONPATH")
@@ -196,6 +210,52 @@ def keys(place: Place, given: Mapping[str, Any], checks: Mapping[str, Check]) ->
     return {key: checks[key](place, key, value) for key, value in given.items()}
 
 
+def destination(place: Place, key: str, value: Any) -> str:
+    """Where the record of an asynchronous invocation goes."""
+    where = text(place, key, value)
+    scheme, _, rest = where.partition(":")
+    if scheme == "endpoint" and NAME.fullmatch(rest):
+        return where
+    if scheme in ("http", "https") and _URL.fullmatch(where):
+        return where
+    if scheme == "file" and rest and not rest.startswith("//"):
+        return where
+    raise place.error(
+        key, f"{where[:80]!r} is not a destination", "endpoint:NAME, an http:// or https:// URL, or file:PATH"
+    )
+
+
+def asynchronous(place: Place, key: str, value: Any) -> Asynchronous:
+    """The table of what becomes of Event invocations."""
+    return Asynchronous(**keys(place.inside(key), table(place, key, value), _ASYNCHRONOUS))
+
+
+def front(place: Place, key: str, value: Any) -> Front:
+    """The table of how HTTP reaches an endpoint."""
+    inner = place.inside(key)
+    chosen = Front(**keys(inner, table(place, key, value), _FRONT))
+    if chosen.auth == "key" and chosen.kind != "rest":
+        raise inner.error(
+            "auth", "API keys are a part of REST APIs only", 'write kind = "rest", or auth = "iam"'
+        )
+    if chosen.stream and chosen.kind == "http":
+        raise inner.error("stream", "an HTTP API cannot stream", 'write kind = "rest" or kind = "url"')
+    return chosen
+
+
+_ASYNCHRONOUS: dict[str, Check] = {
+    "retries": number(0, 2, "retries", whole=True),
+    "max_age": number(60, 21600, "seconds"),
+    "backoff": number(0, 3600, "seconds"),
+    "on_success": destination,
+    "on_failure": destination,
+    "dead_letter": destination,
+}
+_FRONT: dict[str, Check] = {
+    "kind": choice("rest", "http", "url"),
+    "auth": choice("none", "iam", "key"),
+    "stream": switch,
+}
 ENDPOINT: dict[str, Check] = {
     "model": text,
     "script": text,
@@ -203,7 +263,11 @@ ENDPOINT: dict[str, Check] = {
     "quantize": choice(*PRECISIONS),
     "memory": number(128, 10240, "MB", whole=True),
     "timeout": number(0.1, 900, "seconds"),
-    "concurrency": number(1, 1000, "workers", whole=True),
+    "concurrency": number(0, 1000, "workers", whole=True),
+    "provisioned": number(0, 1000, "workers", whole=True),
+    "snap_start": switch,
+    "asynchronous": asynchronous,
+    "front": front,
     "route": route,
     "env": environment,
     "allow_pickle": switch,

@@ -21,6 +21,44 @@ def default_concurrency() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Asynchronous:
+    """What becomes of Event invocations (Lambda developer guide, "Handling errors for an asynchronous invocation").
+
+    A destination is ``endpoint:name``, an ``http://`` or ``https://`` URL, or ``file:path`` (one JSON object a line).
+
+    Attributes:
+        retries: how often an invocation the function failed at is tried again, 0 to 2.
+        max_age: seconds after which one that is still not done is given up, 60 to 21600.
+        backoff: seconds before the first retry; twice as many before the second.
+        on_success: destination of the record of one that succeeded.
+        on_failure: destination of the record of one that did not.
+        dead_letter: destination of the event itself of one that did not.
+    """
+
+    retries: int = 2
+    max_age: float = 21600.0
+    backoff: float = 60.0
+    on_success: str | None = None
+    on_failure: str | None = None
+    dead_letter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """How HTTP reaches an endpoint: which of AWS's fronts its route is, and who may use it.
+
+    Attributes:
+        kind: ``rest`` (API Gateway REST API), ``http`` (HTTP API) or ``url`` (Function URL).
+        auth: ``none``, ``iam`` (SigV4 by a key of this project's) or ``key`` (an API key).
+        stream: answers travel as they are made (RESPONSE_STREAM of a Function URL, STREAM of a REST API).
+    """
+
+    kind: str = "rest"
+    auth: str = "none"
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One thing a project serves: a function on AWS, a pool of workers here.
 
@@ -34,11 +72,15 @@ class Endpoint:
         quantize: precision asked for; None leaves the choice to the conversion.
         memory: MB, 128 to 10240.
         timeout: seconds an invocation may take, 0.1 to 900.
-        concurrency: workers at once; invocations beyond that wait.
+        concurrency: workers at once; invocations beyond that wait. 0 turns the endpoint off.
         route: an extra HTTP path, such as ``/qa``.
         env: environment variables of the workers; may hold secrets, so it is left out of the repr.
         allow_pickle: weights in pickle format may be read when the model is converted.
         trust_remote_code: code of the model's repository may be run when it is converted.
+        provisioned: workers kept ready, whether or not there is work; at most ``concurrency``.
+        snap_start: workers of published versions start from a snapshot of one that is initialised.
+        asynchronous: what becomes of Event invocations.
+        front: which of AWS's HTTP fronts its route is.
     """
 
     name: str
@@ -53,6 +95,10 @@ class Endpoint:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    provisioned: int = 0
+    snap_start: bool = False
+    asynchronous: Asynchronous = Asynchronous()
+    front: Front = Front()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ FirstlightError                 what happened, where; ``hint`` says what to do
 ├── Unauthorized          401   a token is asked for and was not sent
 ├── Forbidden             403   the Host or Origin of a request is not allowed
 ├── EndpointNotFound      404   no endpoint of that name
+├── Conflict              409   it exists already, or was changed meanwhile
 ├── PayloadTooLarge       413   more bytes than Lambda would take
 ├── UnsupportedMedia      415   a body that is not JSON where JSON is asked for
 ├── TooManyRequests       429   every worker is busy and the queue is full
@@ -13,6 +14,7 @@ FirstlightError                 what happened, where; ``hint`` says what to do
 ├── EngineError           500   the library that runs the weights refused
 ├── HandlerError          500   a user's script cannot be loaded
 ├── RecordError           500   records cannot be written or read
+├── JobError              500   jobs cannot be kept or read
 ├── ConversionError       500   a model folder cannot be turned into a bundle
 ├── WorkerFailed          502   a worker could not be started
 ├── MissingExtra          501   an optional package is not installed
@@ -80,6 +82,13 @@ class EndpointNotFound(FirstlightError):
     status = 404
 
 
+class Conflict(FirstlightError):
+    """Something of that name exists already, or was changed meanwhile."""
+
+    code = "conflict"
+    status = 409
+
+
 class PayloadTooLarge(FirstlightError):
     """A request or a response has more bytes than Lambda carries."""
 
@@ -129,6 +138,12 @@ class RecordError(FirstlightError):
     """Records cannot be written or read."""
 
     code = "records"
+
+
+class JobError(FirstlightError):
+    """Jobs cannot be kept or read."""
+
+    code = "jobs"
 
 
 class ConversionError(FirstlightError):

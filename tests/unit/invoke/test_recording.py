@@ -115,12 +115,12 @@ async def test_a_long_text_is_redacted_too(recorder: Recorder) -> None:
 
 async def test_the_reply_waits_for_the_record(recorder: Recorder) -> None:
     recorder.hold = True
-    job = asyncio.create_task(made(Inner(reply()), recorder).invoke(ASKED))
+    assignment = asyncio.create_task(made(Inner(reply()), recorder).invoke(ASKED))
     while not recorder.futures:
         await asyncio.sleep(0)
-    assert not job.done()
+    assert not assignment.done()
     recorder.futures[0].set_result(None)
-    assert (await job).payload
+    assert (await assignment).payload
 
 
 @pytest.mark.parametrize("outcome", ["error", "timeout", "crash"])
@@ -158,10 +158,10 @@ async def test_a_caller_that_leaves_is_recorded(recorder: Recorder) -> None:
     inner = Inner(reply())
     inner.go.clear()
     invoker = made(inner, recorder)
-    job = asyncio.create_task(invoker.invoke(ASKED))
+    assignment = asyncio.create_task(invoker.invoke(ASKED))
     await asyncio.sleep(0)
-    job.cancel()
-    await asyncio.wait([job])
+    assignment.cancel()
+    await asyncio.wait([assignment])
     inner.go.set()
     await invoker.close()
     assert inner.closed
@@ -243,10 +243,10 @@ async def test_a_caller_who_leaves_before_a_stream_begins_ends_it(recorder: Reco
     inner = Inner(streamed)
     inner.go.clear()
     invoker = made(inner, recorder)
-    job = asyncio.create_task(invoker.invoke(ASKED))
+    assignment = asyncio.create_task(invoker.invoke(ASKED))
     await asyncio.sleep(0)
-    job.cancel()
-    await asyncio.wait([job])
+    assignment.cancel()
+    await asyncio.wait([assignment])
     inner.go.set()
     await invoker.close()
     assert [(record["status"], record["response_bytes"]) for record in recorder.records] == [("cancelled", 0)]

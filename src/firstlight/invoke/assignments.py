@@ -30,7 +30,7 @@ class Totals:
         self.cold_starts += reply.report.cold
 
 
-class Job:
+class Assignment:
     """An invocation, who waits for it, and what is known of it so far.
 
     Args:

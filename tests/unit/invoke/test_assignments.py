@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.invoke.jobs import Job, parse_notes
+from firstlight.invoke.assignments import Assignment, parse_notes
 from firstlight.invoke.types import Invocation
 
 anything = st.recursive(
@@ -51,22 +51,22 @@ def test_what_was_sent_arrives(
 
 
 async def test_the_report_of_a_job() -> None:
-    job = Job(Invocation("f", b""), asyncio.get_running_loop().create_future())
-    job.note(b'{"timings":{"load":5}}')
-    job.note(b'{"timings":{"engine":2},"warnings":["cut"]}')
-    job.queued_at, job.started_at = 10.0, 10.5
-    report = job.measure(10.75, 128, 64, 400.0)
+    assignment = Assignment(Invocation("f", b""), asyncio.get_running_loop().create_future())
+    assignment.note(b'{"timings":{"load":5}}')
+    assignment.note(b'{"timings":{"engine":2},"warnings":["cut"]}')
+    assignment.queued_at, assignment.started_at = 10.0, 10.5
+    report = assignment.measure(10.75, 128, 64, 400.0)
     assert (report.queue_ms, report.duration_ms, report.billed_ms) == (500.0, 250.0, 650)
     assert report.cold
     assert report.timings == {"load": 5.0, "engine": 2.0}
     assert report.warnings == ["cut"]
-    job.deliver()
-    assert (await job.waiter).report is report
+    assignment.deliver()
+    assert (await assignment.waiter).report is report
 
 
 async def test_a_caller_that_is_gone_gets_nothing() -> None:
-    job = Job(Invocation("f", b""), asyncio.get_running_loop().create_future())
-    job.waiter.cancel()
-    job.deliver()
-    job.refuse(ValueError())
-    assert job.waiter.cancelled()
+    assignment = Assignment(Invocation("f", b""), asyncio.get_running_loop().create_future())
+    assignment.waiter.cancel()
+    assignment.deliver()
+    assignment.refuse(ValueError())
+    assert assignment.waiter.cancelled()
