@@ -189,18 +189,18 @@ def _add(prepared: Prepared, endpoint: Endpoint, lock: Lock | None, say: Say) ->
         variables = _variables(project, endpoint, lock)
     except TraceError as error:  # the others can be served, and this one may find its data elsewhere
         say(f"{name}: {error.message}. {error.hint}".rstrip())
-        variables = dict(endpoint.env)
+        variables = {**project.variables, **endpoint.env}
     prepared.specs[name] = _spec(endpoint, project, prepared.bundles.get(name), digest, variables)
 
 
 def _variables(project: Project, endpoint: Endpoint, lock: Lock | None) -> dict[str, str]:
-    """The environment of an endpoint's workers: where its traced caches lie, then what the project says."""
+    """The environment of an endpoint's workers: where its traced caches lie, then what .env and the project say."""
     caches = lock.caches.get(endpoint.name) if lock is not None else None
     if caches is None or project.root is None:
-        return dict(endpoint.env)
+        return {**project.variables, **endpoint.env}
     from firstlight.trace import layers
 
-    return {**layers.variables(caches, project.root), **endpoint.env}
+    return {**layers.variables(caches, project.root), **project.variables, **endpoint.env}
 
 
 def _spec(

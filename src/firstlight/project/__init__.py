@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from firstlight.project import checks, discovery
+from firstlight.project import checks, discovery, dotenv
 from firstlight.project.checks import Place
 from firstlight.project.types import Asynchronous, Endpoint, Front, Project, RecordPolicy
 
@@ -67,7 +67,10 @@ def load(root: Path | None, stage: str | None = None, env: Mapping[str, str] = o
     settings = _completed(tables["endpoints"], root, name, {} if file else env, place)
     endpoints = {key: _endpoint(key, table, root, place) for key, table in settings.items()}
     _no_shared_route(endpoints, place)
-    return Project(name, root, stage, endpoints, RecordPolicy(**records), data_dir(root, env), file)
+    variables = dotenv.read(root) if root else {}
+    return Project(
+        name, root, stage, endpoints, RecordPolicy(**records), data_dir(root, env), file, variables
+    )
 
 
 def with_starters(project: Project, names: Iterable[str]) -> Project:

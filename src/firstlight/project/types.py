@@ -123,6 +123,7 @@ class Project:
     Attributes:
         root: folder of the project; None when no folder is (the starters are served then).
         file: the project file that was read; None when there is none.
+        variables: what ``.env`` says, for every worker; secrets, so it is left out of the repr and of what is built.
         stage: the stage whose tables were laid over the file.
         data_dir: where records and other state of a running server go.
     """
@@ -134,3 +135,4 @@ class Project:
     records: RecordPolicy
     data_dir: Path
     file: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
