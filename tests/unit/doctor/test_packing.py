@@ -28,7 +28,7 @@ def test_files_that_only_their_owner_may_read_are_opened(subject: Making, root: 
     program.parent.chmod(0o700)
     (program.parent / "link").symlink_to("/etc/shadow")
     for name in (".env", "id_rsa", "server.key", "server.pem"):
-        write(root, name, "secret", 0o600)
+        write(root, name, "KEY=secret", 0o600)
     found = looked(subject(), packing.readable)
     assert (found.level, found.what) == (PROBLEM, "only their owner can read model.safetensors, shut")
     assert found.fix == "chmod -R a+rX model.safetensors shut"

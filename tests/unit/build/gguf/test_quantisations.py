@@ -44,9 +44,11 @@ def test_no_weights_break_a_k_block(weights: np.ndarray, kind: str, size: float)
     assert np.isfinite(back).all()
 
 
-def test_zeros_stay_zeros() -> None:
-    for kind in elements.MADE:
-        assert not elements.decode(elements.encode(np.zeros((1, 256), np.float32), kind), kind).any()
+@pytest.mark.parametrize(
+    "kind", ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "q4_k", "q5_k", "q6_k"]
+)
+def test_zeros_stay_zeros(kind: str) -> None:
+    assert not elements.decode(elements.encode(np.zeros((1, 256), np.float32), kind), kind).any()
 
 
 def test_rows_of_one_tensor_do_not_depend_on_each_other() -> None:
