@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 PACKAGES = (
     "onnxruntime",
     "ctranslate2",
@@ -71,6 +72,16 @@ def ratios(samples: Mapping[str, Samples], baseline: str) -> dict[str, float]:
         name: statistics.median(value / of for value, of in zip(sample.values, base, strict=True))
         for name, sample in samples.items()
     }
+
+
+def ratios_of(values: Sequence[float], base: Sequence[float]) -> float:
+    """Median over rounds of one figure divided by another of the same round."""
+    return statistics.median(value / of for value, of in zip(values, base, strict=True))
+
+
+def rounded(row: Mapping[str, object]) -> dict[str, object]:
+    """A row of figures with no more digits than mean something."""
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in row.items()}
 
 
 def machine() -> dict[str, object]:

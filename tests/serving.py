@@ -91,10 +91,11 @@ class Server:
     Args:
         folder: the project's.
         options: more words for ``firstlight serve``.
+        program: how Python is told to run ``firstlight``.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "firstlight", "serve", "--port", "0", "--json", *options]
+    def __init__(self, folder: Path, *options: str, program: tuple[str, ...] = ("-m", "firstlight")) -> None:
+        command = [sys.executable, *program, "serve", "--port", "0", "--json", *options]
         env = {**os.environ, "FIRSTLIGHT_DATA_DIR": str(folder / "data")}
         self.process = subprocess.Popen(
             command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clients import talking
+from clients import conforming, talking
 from serving import Server, write_project
 
 
@@ -25,4 +25,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of endpoints that generate text."""
     with Server(talking.write_project(tmp_path_factory.mktemp("talking"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def conforming_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of functions that do all that Lambda's answers tell apart."""
+    with Server(conforming.write_project(tmp_path_factory.mktemp("conforming")), "--reload") as running:
         yield running

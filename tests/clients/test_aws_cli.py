@@ -84,7 +84,8 @@ def test_a_function_error(cli: Cli) -> None:
     [
         (["--function-name", "nope", "x"], "ResourceNotFoundException"),
         (["--function-name", "echo", "--payload", "{", "x"], "InvalidRequestContentException"),
-        (["--function-name", "echo", "--invocation-type", "Event", "x"], "ServiceException"),
+        (["--function-name", "echo:1", "--qualifier", "2", "x"], "InvalidParameterValueException"),
+        (["--function-name", "echo", "--qualifier", "99", "x"], "ResourceNotFoundException"),
     ],
 )
 def test_errors(cli: Cli, words: list[str], expected: str) -> None:
@@ -96,3 +97,27 @@ def test_errors(cli: Cli, words: list[str], expected: str) -> None:
 def test_list_functions(cli: Cli) -> None:
     done = cli("list-functions", "--query", "Functions[].FunctionName", "--output", "text")
     assert set(done.stdout.split()) >= {"sentiment", "qa", "echo"}
+
+
+def test_an_event(cli: Cli) -> None:
+    done = cli("invoke", "--function-name", "echo", "--invocation-type", "Event", "answer.json")
+    assert json.loads(done.stdout) == {"StatusCode": 202}
+
+
+def test_versions_and_aliases(cli: Cli) -> None:
+    published = cli("publish-version", "--function-name", "router", "--description", "first")
+    version = json.loads(published.stdout)["Version"]
+    words = ["--function-name", "router", "--name", "cli"]
+    made = json.loads(cli("create-alias", *words, "--function-version", version).stdout)
+    assert made["AliasArn"].endswith(":function:router:cli")
+    reply, answer = cli.invoke("router:cli", '{"text": "a"}')
+    assert (reply["ExecutedVersion"], answer["statusCode"]) == (version, 200)
+    weights = f"AdditionalVersionWeights={{{version}=0.5}}"
+    refused = cli("update-alias", *words, "--routing-config", weights)
+    assert "(InvalidParameterValueException)" in refused.stderr
+    assert cli("delete-alias", *words).returncode == 0
+    listed = cli("list-versions-by-function", "--function-name", "router", "--query", "Versions[].Version")
+    assert json.loads(listed.stdout)[:2] == ["$LATEST", version]
+    assert cli("wait", "function-active-v2", "--function-name", "router").returncode == 0
+    limit = json.loads(cli("get-account-settings").stdout)["AccountLimit"]
+    assert limit["ConcurrentExecutions"] == 1000

@@ -19,6 +19,7 @@ import pytest
 
 from firstlight.invoke import pool as pool_module
 from firstlight.invoke.pool import PoolInvoker
+from firstlight.invoke.provisioning import Provisioned
 from firstlight.invoke.types import REQUEST_LIMIT, RESPONSE_LIMIT, Invocation, Reply, Throttled, WorkerSpec
 from firstlight.runtime.errors import EndpointNotFound, PayloadTooLarge, WorkerFailed
 
@@ -281,6 +282,33 @@ class TestAnswers:
         with pytest.raises(EndpointNotFound, match="'g'") as caught:
             await call(bench.invoker(), {}, endpoint="g")
         assert "f" in caught.value.hint
+
+
+class TestVersions:
+    async def test_the_workers_of_a_version_answer_for_it(self, bench: Bench) -> None:
+        latest, first = bench.spec(), bench.spec(version="1")
+        invoker = bench.invoker()
+        invoker.replace({"f": latest, "f:1": first})
+        newest = await call(invoker, {"do": "environment"})
+        reply = await call(invoker, {"do": "environment"}, version="1", qualifier="live")
+        assert value(newest)["AWS_LAMBDA_FUNCTION_VERSION"] == newest.executed_version == "$LATEST"
+        assert value(reply)["AWS_LAMBDA_FUNCTION_VERSION"] == reply.executed_version == "1"
+        assert value(reply)["AWS_LAMBDA_FUNCTION_NAME"] == "f"
+        assert "/[1]" in value(reply)["AWS_LAMBDA_LOG_STREAM_NAME"]
+        assert reply.log.startswith(f"START RequestId: {reply.request_id} Version: 1\n".encode())
+        assert invoker.function("f:1") == first
+
+    async def test_the_arn_is_what_the_caller_asked_for(self, bench: Bench) -> None:
+        invoker = bench.invoker()
+        invoker.replace({"f:1": bench.spec(version="1")})
+        arn = "arn:aws:lambda:us-east-1:000000000000:function:f"
+        for qualifier in ("live", "1"):
+            said = value(await call(invoker, {"do": "about"}, version="1", qualifier=qualifier))
+            assert said["arn"] == f"{arn}:{qualifier}"
+
+    async def test_a_version_that_is_not_there(self, bench: Bench) -> None:
+        with pytest.raises(EndpointNotFound, match="'f:2'"):
+            await call(bench.invoker(), {}, version="2")
 
 
 class TestSurroundings:
@@ -560,6 +588,185 @@ class TestScaling:
         assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
+class TestProvisioned:
+    """Workers that are kept ready, and an endpoint's concurrency changed while it is served."""
+
+    async def test_they_are_ready_before_anyone_asks(self, bench: Bench) -> None:
+        invoker = bench.invoker(bench.spec(provisioned=2, concurrency=3))
+        assert invoker.provisioned("f") == Provisioned(2, 2, 0, "IN_PROGRESS")
+        await until(lambda: invoker.provisioned("f") == Provisioned(2, 2, 2, "READY"))
+        assert (
+            len([text for _, _, text in bench.lines if text.startswith("INIT_REPORT Init Duration: ")]) == 2
+        )
+        reply = await call(invoker, {"do": "environment"})
+        assert value(reply)["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency"
+        assert (reply.report.cold, reply.report.init_ms) == (False, None)
+        assert b"Init Duration" not in reply.log
+        with pytest.raises(EndpointNotFound):
+            invoker.provisioned("nobody")
+
+    async def test_one_that_dies_is_replaced(self, bench: Bench) -> None:
+        invoker = bench.invoker(bench.spec(provisioned=1))
+        await until(lambda: invoker.provisioned("f").status == "READY")
+        [pid] = invoker.status()["f"]["pids"]
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: invoker.status()["f"]["pids"] not in ([pid], []))
+        await until(lambda: invoker.provisioned("f").status == "READY")
+        reply = await call(invoker, {"do": "pid"})
+        assert value(reply) != pid
+        assert not reply.report.cold
+
+    async def test_they_are_used_first(self, bench: Bench, tmp_path: Path) -> None:
+        invoker = bench.invoker(bench.spec(provisioned=1, concurrency=2))
+        kept = await self.two_workers(invoker, tmp_path)
+        await until(lambda: invoker.status()["f"]["idle"] == 2)
+        assert value(await call(invoker, {"do": "pid"})) == kept
+
+    async def test_they_are_never_reaped(self, bench: Bench, tmp_path: Path) -> None:
+        invoker = bench.invoker(bench.spec(provisioned=1, concurrency=2), idle_s=0.05)
+        kept = await self.two_workers(invoker, tmp_path)
+        await until(lambda: invoker.status()["f"]["pids"] == [kept])
+        assert value(await call(invoker, {"do": "pid"})) == kept
+
+    @staticmethod
+    async def two_workers(invoker: PoolInvoker, folder: Path) -> int:
+        """Has one that is kept ready, and one that is not, answer at once; the process id of the first."""
+        await until(lambda: invoker.provisioned("f").status == "READY")
+        [kept] = invoker.status()["f"]["pids"]
+        a, b = str(folder / "a"), str(folder / "b")
+        replies = await asyncio.gather(
+            call(invoker, {"do": "meet", "mine": a, "other": b}),
+            call(invoker, {"do": "meet", "mine": b, "other": a}),
+        )
+        assert [reply.report.cold for reply in replies] == [False, True]
+        return int(kept)
+
+    async def test_an_init_that_fails_is_said_and_tried_again(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("firstlight.invoke.scaling.pause_after_failures", lambda failures: 0.05)
+        code = f"""
+            import os
+            if not os.path.exists({str(tmp_path / "go")!r}):
+                raise KeyError("not yet")
+            def handler(event, context): ...
+        """
+        invoker = bench.invoker(bench.spec(code, provisioned=1))
+        await until(lambda: invoker.provisioned("f").status == "FAILED")
+        assert invoker.provisioned("f").reason
+        (tmp_path / "go").touch()
+        await until(lambda: invoker.provisioned("f").status == "READY")
+        assert invoker.provisioned("f").reason == ""
+
+    async def test_more_and_fewer(self, bench: Bench) -> None:
+        spec = bench.spec(concurrency=2)
+        invoker = bench.invoker(spec)
+        pid = value(await call(invoker, {"do": "pid"}))
+        invoker.replace({"f": replace(spec, provisioned=2)})
+        await until(lambda: invoker.provisioned("f").status == "READY")
+        pids = invoker.status()["f"]["pids"]
+        assert len(pids) == 2
+        assert pid not in pids
+        invoker.replace({"f": replace(spec, provisioned=1)})
+        assert invoker.provisioned("f") == Provisioned(1, 1, 1, "READY")
+        assert invoker.status()["f"]["pids"] == pids
+
+    async def test_off_and_on_again(self, bench: Bench, tmp_path: Path) -> None:
+        spec = bench.spec(concurrency=1)
+        invoker = bench.invoker(spec)
+        started, go = tmp_path / "started", tmp_path / "go"
+        event = {"do": "meet", "mine": str(started), "other": str(go)}
+        assignment, queued = (asyncio.create_task(call(invoker, event)) for _ in range(2))
+        await until(started.exists)
+        invoker.replace({"f": replace(spec, concurrency=0)})
+        for refused in (queued, asyncio.create_task(call(invoker, {"do": "echo"}))):
+            with pytest.raises(Throttled, match="is turned off") as caught:
+                await refused
+            assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+        go.touch()
+        pid = value(await assignment)
+        await until(lambda: not running(pid))
+        invoker.replace({"f": spec})
+        assert value(await call(invoker, {"do": "pid"})) != pid
+
+
+class TestSharing:
+    """The versions of a function share its concurrency."""
+
+    async def test_no_more_run_than_one_function_may(self, bench: Bench, tmp_path: Path) -> None:
+        invoker = bench.invoker()
+        invoker.replace({"f": bench.spec(concurrency=1), "f:1": bench.spec(version="1", concurrency=1)})
+        await asyncio.gather(call(invoker, {"do": "pid"}), call(invoker, {"do": "pid"}, version="1"))
+        await until(lambda: all(pool["idle"] == 1 for pool in invoker.status().values()))
+        started, second, go = tmp_path / "started", tmp_path / "second", tmp_path / "go"
+        one = asyncio.create_task(call(invoker, {"do": "meet", "mine": str(started), "other": str(go)}))
+        await until(started.exists)
+        later = {"do": "mark", "started": str(second), "go": str(go), "done": str(tmp_path / "done")}
+        two = asyncio.create_task(call(invoker, later, version="1"))
+        three = asyncio.create_task(call(invoker, {"do": "pid"}))
+        await until(lambda: [pool["queued"] for pool in invoker.status().values()] == [1, 1])
+        assert invoker.status()["f:1"] | {"pids": []} == invoker.status()["f:1"] | {
+            "pids": [],
+            "idle": 1,
+            "busy": 0,
+        }
+        go.touch()
+        replies = [await task for task in (one, two, three)]
+        assert [reply.function_error for reply in replies] == [None, None, None]
+        waited = [reply.report.queue_ms for reply in replies]
+        assert waited[1] > waited[0]
+        assert not replies[1].report.cold
+
+    async def test_who_has_waited_longest_is_next(self, bench: Bench, tmp_path: Path) -> None:
+        invoker = bench.invoker()
+        invoker.replace({"f": bench.spec(concurrency=1), "f:1": bench.spec(version="1", concurrency=1)})
+        started, go, order = tmp_path / "started", tmp_path / "go", []
+        one = asyncio.create_task(call(invoker, {"do": "meet", "mine": str(started), "other": str(go)}))
+        await until(started.exists)
+
+        async def note(number: int, **fields: Any) -> None:
+            await call(invoker, {"do": "echo"}, **fields)
+            order.append(number)
+
+        tasks = []
+        for number in range(6):
+            tasks.append(asyncio.create_task(note(number, version="1" if number % 2 else "$LATEST")))
+            await asyncio.sleep(0)
+        await until(lambda: invoker.status()["f:1"]["idle"] == 1)
+        go.touch()
+        await one
+        await asyncio.gather(*tasks)
+        assert order == [0, 1, 2, 3, 4, 5]
+
+    @pytest.mark.parametrize("replaced", ["f", "f:1"])
+    async def test_who_waits_for_what_is_replaced_waits_no_more(
+        self, bench: Bench, tmp_path: Path, replaced: str
+    ) -> None:
+        invoker = bench.invoker()
+        specs = {"f": bench.spec(concurrency=1), "f:1": bench.spec(version="1", concurrency=1)}
+        invoker.replace(specs)
+        await call(invoker, {"do": "pid"}, version="1")
+        started, go = tmp_path / "started", tmp_path / "go"
+        one = asyncio.create_task(call(invoker, {"do": "meet", "mine": str(started), "other": str(go)}))
+        await until(started.exists)
+        two = asyncio.create_task(call(invoker, {"do": "echo", "a": 1}, version="1"))
+        await until(lambda: invoker.status()["f:1"]["queued"] == 1)
+        invoker.replace({**specs, replaced: replace(specs[replaced], digest="new")})
+        assert value(await two) == {"a": 1}
+        go.touch()
+        await one
+
+    async def test_a_successor_does_not_wait_for_what_it_replaces(self, bench: Bench, tmp_path: Path) -> None:
+        invoker = bench.invoker(bench.spec(concurrency=1))
+        started, go = tmp_path / "started", tmp_path / "go"
+        one = asyncio.create_task(call(invoker, {"do": "meet", "mine": str(started), "other": str(go)}))
+        await until(started.exists)
+        invoker.replace({"f": bench.spec(concurrency=1, digest="new")})
+        assert value(await call(invoker, {"do": "echo", "a": 1})) == {"a": 1}
+        go.touch()
+        await one
+
+
 class TestLeaving:
     async def test_a_caller_that_leaves_does_not_stop_the_function(
         self, bench: Bench, tmp_path: Path
@@ -686,7 +893,8 @@ class TestStreams:
         await anext(reply.stream)
         await until(lambda: any(folder.iterdir()))
         leaving = asyncio.create_task(reply.stream.aclose())
-        await asyncio.sleep(0)
+        for _ in range(5):  # turns of the loop in which the connection is closed
+            await asyncio.sleep(0)
         assert not leaving.done()
         go.touch()
         await asyncio.wait_for(leaving, WAIT)
@@ -743,6 +951,35 @@ class TestStreams:
         assert b"the caller went away, so the work was ended" in reply.log
         assert value(await call(invoker, {"do": "pid"})) == pid
         assert invoker.status()["f"]["outcomes"]["cancelled"] == 2
+
+    async def test_a_worker_that_does_not_notice_is_ended_when_its_caller_says_so(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        invoker = bench.invoker()
+        started = tmp_path / "started"
+        assignment = asyncio.create_task(
+            call(invoker, {"do": "sleep", "started": str(started)}, request_id="r")
+        )
+        await until(started.exists)
+        [pid] = invoker.status()["f"]["pids"]
+        invoker.leave("r")
+        invoker.leave("r", kill_after_s=0.05)
+        reply = await assignment
+        assert (reply.outcome, reply.payload, reply.function_error) == ("cancelled", b"", None)
+        assert b"the worker went on all the same, and was ended\nEND RequestId" in reply.log
+        await until(lambda: not running(pid))
+        assert value(await call(invoker, {"do": "echo", "a": 1})) == {"a": 1}
+
+    async def test_a_worker_that_notices_in_time_is_not_ended(self, bench: Bench, tmp_path: Path) -> None:
+        invoker = bench.invoker()
+        started, done = tmp_path / "started", tmp_path / "done"
+        event = {"do": "until_unwanted", "started": str(started), "done": str(done)}
+        assignment = asyncio.create_task(call(invoker, event, request_id="r"))
+        await until(started.exists)
+        [pid] = invoker.status()["f"]["pids"]
+        invoker.leave("r", kill_after_s=WAIT)
+        assert (await assignment).outcome == "cancelled"
+        assert value(await call(invoker, {"do": "pid"})) == pid
 
     async def test_a_slow_reader_slows_the_worker_and_not_the_server(self, bench: Bench) -> None:
         code = "def handler(event, context):\n    return (bytes(65536) for _ in range(500))\n"

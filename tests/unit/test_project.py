@@ -191,6 +191,8 @@ MODEL = '[endpoints.mood]\nmodel = "starter:lyrics"\n'
         (MODEL + 'quantize = "int9"', ["quantize", "'int9'"], "did you mean 'int8'?"),
         (MODEL + 'task = "fillmask"', ["task", "'fillmask'"], "did you mean 'fill-mask'?"),
         (MODEL + 'route = "qa"', ["route", "'qa'"], '"/qa"'),
+        (MODEL + 'route = "/{id}/x/{id}"', ["route", "cannot be a path"], '"/songs/{id}"'),
+        (MODEL + 'route = "/{all+}/x"', ["route", "cannot be a path"], '"/files/{path+}"'),
         (MODEL + 'route = "/health"', ["route", "'/health'"], "another"),
         (MODEL + 'script = "x.py"', ["[endpoints.mood] model", "script"], "remove"),
         (MODEL + "env = 3", ["[endpoints.mood] env", "a table"], "[endpoints.mood.env]"),

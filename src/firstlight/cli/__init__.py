@@ -17,6 +17,7 @@ VERBS = {
     "init": ("Begin a project: firstlight.toml and a first script.", "init:init"),
     "add": ("Make an endpoint of a model of the hub, a folder or a file.", "add:add"),
     "invoke": ("Send inputs to an endpoint of a running server.", "invoke:invoke"),
+    "jobs": ("List, watch, fetch or cancel what a running server answers later.", "jobs:jobs"),
     "run": ("Run an endpoint once in this process, without a server.", "run:run"),
     "list": ("List the endpoints of the project.", "list:list_endpoints"),
     "logs": ("Show what was invoked, newest last.", "logs:logs"),
@@ -25,6 +26,9 @@ VERBS = {
     "build": ("Make the bundles of the project and lock what they are made of.", "build:build"),
     "verify": ("Check hub, cache and bundles against firstlight.lock.", "verify:verify"),
     "update": ("Take newer files into firstlight.lock and show what changed.", "update:update"),
+    "keys": ("Make, list or delete keys for the HTTP fronts that ask for one.", "keys:keys"),
+    "publish": ("Keep endpoints as they are now, as versions.", "publish:publish"),
+    "alias": ("Make, list or delete names that lead to versions.", "alias:alias"),
     "doctor": ("Find what is wrong here, or would be on AWS Lambda, and fix it.", "doctor:doctor"),
     "bundle": ("Look into a bundle, or check its files.", "bundle:bundle"),
 }

@@ -53,11 +53,38 @@ def noted(data_dir: Path) -> dict[str, Any]:
     return {key: note[key] for key, kind in kinds.items() if isinstance(note.get(key), kind)}
 
 
-def answer_of(server: Server, name: str, event: bytes, *, tail: bool, timeout: float) -> dict[str, Any]:
+def asked(
+    server: Server, method: str, path: str, document: Mapping[str, Any] | None, timeout: float
+) -> dict[str, Any]:
+    """What the server's Lambda API says to one request; empty where it has nothing to say.
+
+    Args:
+        path: with the query.
+        document: the body of the request, as JSON.
+        timeout: seconds without a byte from the server after which to give up.
+
+    Raises:
+        FirstlightError: no server there, or it refused.
+    """
+    headers = {"Content-Type": "application/json"}
+    if server.token:
+        headers["Authorization"] = f"Bearer {server.token}"
+    body = b"" if document is None else json.dumps(document).encode()
+    with sent(server.url, path, body, headers, timeout, method) as response:
+        answer = response.read()
+        if response.status >= 300:
+            raise refusal(server, response.status, answer)
+    return dict(json.loads(answer)) if answer else {}
+
+
+def answer_of(
+    server: Server, name: str, event: bytes, *, tail: bool, timeout: float, qualifier: str | None = None
+) -> dict[str, Any]:
     """One RequestResponse invocation.
 
     Args:
         event: JSON.
+        qualifier: a version or an alias.
         tail: whether to ask for the end of the log.
         timeout: seconds without a byte from the server after which to give up.
 
@@ -72,10 +99,10 @@ def answer_of(server: Server, name: str, event: bytes, *, tail: bool, timeout: f
         headers["X-Amz-Log-Type"] = "Tail"
     if server.token:
         headers["Authorization"] = f"Bearer {server.token}"
-    path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
+    path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations{_query(qualifier)}"
     status, found, body = _post(server.url, path, event, headers, timeout)
     if status != 200:
-        raise _refusal(server, status, body)
+        raise refusal(server, status, body)
     log = base64.b64decode(found.get("x-amz-log-result", "")).decode("utf-8", "replace")
     return {
         "statusCode": status,
@@ -87,26 +114,29 @@ def answer_of(server: Server, name: str, event: bytes, *, tail: bool, timeout: f
     }
 
 
-def stream_of(server: Server, name: str, event: bytes, timeout: float) -> Iterator[bytes]:
+def stream_of(
+    server: Server, name: str, event: bytes, timeout: float, qualifier: str | None = None
+) -> Iterator[bytes]:
     """The answer of one invocation in pieces, each when it arrives (InvokeWithResponseStream).
 
     Args:
         event: JSON.
+        qualifier: a version or an alias.
         timeout: seconds without a byte from the server after which to give up.
 
     Raises:
         FunctionFailed: the function raised an error, perhaps after some pieces.
         FirstlightError: no server there, it refused the invocation, or the stream broke off.
     """
-    from firstlight.gateway.eventstream import messages
+    from firstlight.gateway.lambda_api.eventstream import messages
 
     headers = {"Content-Type": "application/json"}
     if server.token:
         headers["Authorization"] = f"Bearer {server.token}"
-    path = f"/2021-11-15/functions/{quote(name, safe='')}/response-streaming-invocations"
-    with _sent(server.url, path, event, headers, timeout) as response:
+    path = f"/2021-11-15/functions/{quote(name, safe='')}/response-streaming-invocations{_query(qualifier)}"
+    with sent(server.url, path, event, headers, timeout) as response:
         if response.status != 200:
-            raise _refusal(server, response.status, response.read())
+            raise refusal(server, response.status, response.read())
         try:
             for about, payload in messages(response.read):
                 if about.get(":event-type") == "PayloadChunk":
@@ -117,6 +147,31 @@ def stream_of(server: Server, name: str, event: bytes, timeout: float) -> Iterat
         except ValueError as error:
             raise FirstlightError(f"the answer broke off: {error}", "see the server's log") from error
     raise FirstlightError("the answer broke off", "see the server's log")
+
+
+def handed_in(server: Server, name: str, event: bytes, timeout: float, qualifier: str | None = None) -> str:
+    """Hand in an Event invocation; its request id, by which the job is found.
+
+    Args:
+        event: JSON.
+        timeout: seconds without a byte from the server after which to give up.
+        qualifier: a version or an alias.
+
+    Raises:
+        FirstlightError: no server there, or it refused the invocation.
+    """
+    headers = {"Content-Type": "application/json", "X-Amz-Invocation-Type": "Event"}
+    if server.token:
+        headers["Authorization"] = f"Bearer {server.token}"
+    path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations{_query(qualifier)}"
+    status, found, body = _post(server.url, path, event, headers, timeout)
+    if status != 202:
+        raise refusal(server, status, body)
+    return found["x-amzn-requestid"]
+
+
+class Unreached(FirstlightError):
+    """There is no server, it said nothing for too long, or the connection was lost."""
 
 
 class FunctionFailed(FirstlightError):
@@ -141,19 +196,23 @@ def _complete(payload: bytes) -> None:
             raise FunctionFailed({"errorMessage": details}) from None
 
 
+def _query(qualifier: str | None) -> str:
+    return "" if qualifier is None else f"?Qualifier={quote(qualifier, safe='')}"
+
+
 def _post(
     url: str, path: str, body: bytes, headers: dict[str, str], timeout: float
 ) -> tuple[int, dict[str, str], bytes]:
-    with _sent(url, path, body, headers, timeout) as response:
+    with sent(url, path, body, headers, timeout) as response:
         found = {key.lower(): value for key, value in response.getheaders()}
         return response.status, found, response.read()
 
 
 @contextlib.contextmanager
-def _sent(
-    url: str, path: str, body: bytes, headers: dict[str, str], timeout: float
+def sent(
+    url: str, path: str, body: bytes, headers: dict[str, str], timeout: float, method: str = "POST"
 ) -> Iterator[http.client.HTTPResponse]:
-    """The response to one POST; what goes wrong while it is read is explained too."""
+    """The response to one request; what goes wrong while it is read is explained too."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise FirstlightError(f"{url!r} is not the URL of a server", f"for example --url {DEFAULT_URL}")
@@ -161,18 +220,18 @@ def _sent(
     try:
         connection = kind(parts.hostname, parts.port, timeout=timeout)
         try:
-            connection.request("POST", parts.path.rstrip("/") + path, body, headers)
+            connection.request(method, parts.path.rstrip("/") + path, body, headers)
             yield connection.getresponse()
         finally:
             connection.close()
     except TimeoutError as error:
-        raise FirstlightError(f"{url} gave no answer within {timeout:g} s", "raise --timeout") from error
+        raise Unreached(f"{url} gave no answer within {timeout:g} s", "raise --timeout") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         hint = "start one with `firstlight serve`, or use `firstlight run`, which needs none"
-        raise FirstlightError(f"no server answers at {url} ({error})", hint) from error
+        raise Unreached(f"no server answers at {url} ({error})", hint) from error
 
 
-def _refusal(server: Server, status: int, body: bytes) -> FirstlightError:
+def refusal(server: Server, status: int, body: bytes) -> FirstlightError:
     """What a service error means, in the server's own words."""
     try:
         said = json.loads(body)

@@ -23,6 +23,7 @@ class Lifetime(uvicorn.Server):
     Args:
         config: its graceful timeout is set here, to come after ours.
         announce: called when it serves.
+        ending: called at the first signal, before what runs has ended.
         end_now: stops every worker; what they were doing is then answered as a crash.
         grace_s: seconds for running invocations after the first signal.
     """
@@ -31,12 +32,14 @@ class Lifetime(uvicorn.Server):
         self,
         config: uvicorn.Config,
         announce: Callable[[], None],
+        ending: Callable[[], None],
         end_now: Callable[[], Awaitable[None]],
         grace_s: int,
     ) -> None:
         config.timeout_graceful_shutdown = grace_s + _LAST_RESORT_S
         super().__init__(config)
         self._announce = announce
+        self._at_signal = ending
         self._end_now = end_now
         self._grace_s = grace_s
         self._loop = asyncio.get_running_loop()
@@ -54,6 +57,7 @@ class Lifetime(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._hurry)
             return
         super().handle_exit(signal.Signals(sig), frame)
+        self._loop.call_soon_threadsafe(self._at_signal)
         self._loop.call_soon_threadsafe(self._loop.call_later, self._grace_s, self._hurry)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -98,6 +98,8 @@ def fail_usage(error: click.UsageError, as_json: bool) -> None:
 
 def printable(text: str) -> str:
     """Text without control characters, which could rewrite what a terminal shows."""
+    if text.isprintable():  # at the speed of C: there may be megabytes of log
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 

@@ -13,20 +13,23 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import uvicorn
 
-from firstlight.cli import client, output, preparing, wiring
+from firstlight.cli import client, deferring, output, preparing, printing, wiring
 from firstlight.cli.lifetime import Lifetime
 from firstlight.cli.preparing import Prepared
+from firstlight.gateway.edge.server import Edge
 from firstlight.runtime.errors import FirstlightError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from firstlight.invoke.pool import PoolInvoker
+    from firstlight.invoke.logs import LogSink
+    from firstlight.jobs.desk import Desk
+    from firstlight.jobs.shelf import Keeper
     from firstlight.project import Project
     from firstlight.runtime.records.sqlite import SqliteStore
 
@@ -114,11 +117,17 @@ class Server:
         store, problem = wiring.open_store(self.prepared.project)
         if problem:
             output.warn(problem)
+        jobs, problem = deferring.open_jobs(self.prepared.project)
+        if problem:
+            output.warn(problem)
         self._warn_of_problems()
+        log = printing.Printer()
         try:
             with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
-                runner.run(self._serve(store))
+                runner.run(self._serve(store, jobs, log))
         finally:
+            log.close()
+            jobs.close()
             if store is not None:
                 store.close()
 
@@ -127,10 +136,20 @@ class Server:
         if not self.ready:
             raise KeyboardInterrupt
 
-    async def _serve(self, store: SqliteStore | None) -> None:
-        pool, app = wiring.assemble(self.prepared, store, self.policy, self.token, open_to_others=self.open)
+    async def _serve(self, store: SqliteStore | None, jobs: Keeper, log: LogSink) -> None:
+        pool, app = wiring.assemble(
+            self.prepared, store, self.policy, self.token, open_to_others=self.open, jobs=jobs, log=log
+        )
+        desk: Desk = app.state.gateway.jobs
+        desk.base = self.url
+
+        async def end_now() -> None:
+            await desk.release()  # first: a job whose worker is ended would look like one that failed
+            await pool.close(0)
+
         config = uvicorn.Config(
             app,
+            http=cast(Any, Edge()),
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -138,15 +157,15 @@ class Server:
             ws="none",
             lifespan="on",
         )
-        following = asyncio.create_task(self._follow(pool, app)) if self.reload else None
+        following = asyncio.create_task(self._follow(app)) if self.reload else None
         with self._noted():
-            await Lifetime(config, self._announce, lambda: pool.close(0), _GRACE_SECONDS).serve([self.socket])
+            await Lifetime(config, self._announce, desk.stop, end_now, _GRACE_SECONDS).serve([self.socket])
         if following is not None:
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
 
-    async def _follow(self, pool: PoolInvoker, app: Starlette) -> None:
+    async def _follow(self, app: Starlette) -> None:
         """Serve the project anew after every change; a mistake in it is printed and the old one stays."""
         from firstlight.cli import reloading
 
@@ -162,11 +181,11 @@ class Server:
                     mistake = str(error)
                 else:
                     mistake = ""
-                    self._take_over(prepared, pool, app)
+                    self._take_over(prepared, app)
         except (OSError, RuntimeError) as error:  # too many folders to watch, or this one is gone
             output.warn(f"changes are not followed any more: {error}")
 
-    def _take_over(self, prepared: Prepared, pool: PoolInvoker, app: Starlette) -> None:
+    def _take_over(self, prepared: Prepared, app: Starlette) -> None:
         """Serve another state of the project; endpoints whose spec is the same keep their workers."""
         names = {*prepared.specs, *self.prepared.specs}
         changed = sorted(name for name in names if prepared.specs.get(name) != self.prepared.specs.get(name))
@@ -174,7 +193,7 @@ class Server:
             return
         self.prepared = prepared
         self.policy.store = prepared.project.records.store
-        pool.replace(prepared.specs)
+        app.state.published.take_over(prepared)
         app.state.gateway.replace(prepared.project, prepared.bundles)
         self._warn_of_problems()
         self._say("reloaded", f"reloaded: {', '.join(changed) or 'settings'}", {"changed": changed})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from firstlight import isolation
-from firstlight.cli import output, preparing, wiring
+from firstlight.cli import output, preparing, printing
 from firstlight.invoke.walled import walled
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def answer(project: Project, endpoint: Endpoint, event: bytes) -> Reply:
     specs = prepare(alone, output.note).specs
 
     async def invoked() -> Reply:
-        pool = PoolInvoker(specs, log_sink=wiring.print_log)
+        pool = PoolInvoker(specs, log_sink=printing.print_log)
         try:
             reply = await pool.invoke(Invocation(endpoint.name, event))
             if reply.stream is not None:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from firstlight.cli.preparing import Prepared
+    from firstlight.gateway.fronts.keys import Keys
+    from firstlight.invoke.logs import LogSink
     from firstlight.invoke.pool import PoolInvoker
+    from firstlight.invoke.types import WorkerSpec
+    from firstlight.jobs.shelf import Keeper
     from firstlight.runtime.records.sqlite import SqliteStore
+    from firstlight.versions.registry import Registry
 
 RECORDS = "records.sqlite"
-_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ", "INIT_REPORT ")
 
 
 @dataclass(slots=True)
@@ -82,7 +86,14 @@ def endpoint_of(project: Project, name: str) -> Endpoint:
 
 
 def assemble(
-    prepared: Prepared, store: SqliteStore | None, policy: Keeping, token: str | None, *, open_to_others: bool
+    prepared: Prepared,
+    store: SqliteStore | None,
+    policy: Keeping,
+    token: str | None,
+    *,
+    open_to_others: bool,
+    jobs: Keeper | None = None,
+    log: LogSink | None = None,
 ) -> tuple[PoolInvoker, Starlette]:
     """The pool, and the gateway over it; called on the event loop they live on.
 
@@ -91,29 +102,45 @@ def assemble(
         policy: what of the texts goes there.
         token: what callers must send.
         open_to_others: whether the server listens on more than the loopback address, where any Host may be meant.
+        jobs: keeps what is answered later; None refuses it.
+        log: where what workers write goes; None prints it at once.
     """
+    from firstlight.cli import deferring, printing
+    from firstlight.cli.publishing import Published
     from firstlight.gateway.app import create_app
     from firstlight.gateway.security import LOOPBACK_HOSTS
     from firstlight.invoke.pool import PoolInvoker
 
-    pool = PoolInvoker(prepared.specs, log_sink=print_log)
-    invoker: Any = pool
-    if store is not None:
-        from firstlight.invoke.recording import RecordingInvoker
-
-        invoker = RecordingInvoker(pool, store, policy)
-    hosts = ("*",) if open_to_others else LOOPBACK_HOSTS
+    later = deferring.Later(log or printing.print_log)
+    published = Published(prepared)
+    pool = PoolInvoker(published.registry.pools(), log_sink=later.log)
+    published.followed_by(pool)
+    if (problem := published.registry.problem) is not None:
+        output.warn(f"{problem.message}. {problem.hint}")
+    invoker = _recorded(pool, store, policy)
     app = create_app(
-        prepared.project, invoker, store=store, token=token, hosts=hosts, bundles=prepared.bundles
+        prepared.project,
+        invoker,
+        store=store,
+        token=token,
+        hosts=("*",) if open_to_others else LOOPBACK_HOSTS,
+        bundles=prepared.bundles,
+        jobs=later.desk_over(jobs, pool, prepared.project) if jobs is not None else None,
+        keys=keys_of(prepared.project),
+        functions=published.registry,
     )
+    app.state.published = published
+    later.connect(app)
     return pool, app
 
 
-def print_log(endpoint: str, request_id: str, text: str) -> None:  # noqa: ARG001 - the sink's signature
-    """What workers write goes to stderr under the endpoint's name; the platform's own lines are in ``--tail``."""
-    for line in text.splitlines():
-        if not line.startswith(_PLATFORM):
-            output.note(f"{endpoint} | {output.printable(line)}")
+def _recorded(pool: PoolInvoker, store: SqliteStore | None, policy: Keeping) -> Any:
+    """The pool, with a record of every invocation where there is something to keep it in."""
+    if store is None:
+        return pool
+    from firstlight.invoke.recording import RecordingInvoker
+
+    return RecordingInvoker(pool, store, policy)
 
 
 def open_store(project: Project) -> tuple[SqliteStore | None, str]:
@@ -127,6 +154,27 @@ def open_store(project: Project) -> tuple[SqliteStore | None, str]:
     except RecordError as error:
         return None, f"nothing will be recorded: {error.message}. {error.hint}".strip()
     return store, store.notice
+
+
+def keys_of(project: Project) -> Keys:
+    """The keys of a project; the file is made with the first one."""
+    from firstlight.gateway.fronts.keys import FILE, Keys
+
+    return Keys(project.data_dir / FILE)
+
+
+def new_keys_of(project: Project) -> Keys:
+    """The same, with the folder that the file is to be in."""
+    _make_data_dir(project.data_dir)
+    return keys_of(project)
+
+
+def new_registry_of(project: Project, specs: Mapping[str, WorkerSpec]) -> Registry:
+    """The versions of a project no server serves, with the folder that they are to be in."""
+    from firstlight.versions.registry import Registry
+
+    _make_data_dir(project.data_dir)
+    return Registry(project.data_dir, lambda: specs)
 
 
 def _make_data_dir(folder: Path) -> None:

@@ -165,9 +165,12 @@ def locks(subject: Subject, endpoint: Endpoint) -> Iterator[Finding]:
 
 def timeout(subject: Subject, endpoint: Endpoint) -> Iterator[Finding]:
     """A timeout beyond what an API Gateway waits for."""
-    if endpoint.route and endpoint.timeout > _GATEWAY_S + 1:
-        why = f"API Gateway answers 504 after {_GATEWAY_S} s, while the function works on and is billed"
-        fix = "call it by Invoke or a function URL, stream the answer, or lower `timeout`"
+    front = endpoint.front
+    walled = front.kind == "http" or (front.kind == "rest" and not front.stream)
+    if endpoint.route and walled and endpoint.timeout > _GATEWAY_S + 1:
+        status, seconds = (503, _GATEWAY_S + 1) if front.kind == "http" else (504, _GATEWAY_S)
+        why = f"API Gateway answers {status} after {seconds} s, while the function works on and is billed"
+        fix = 'call it by Invoke, write front = { kind = "url" } or stream = true, or lower `timeout`'
         what = f"timeout {endpoint.timeout:g} s with the route {endpoint.route}"
         yield Finding(WARNING, what, _where(subject, endpoint), why, fix)
     else:

@@ -15,12 +15,19 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from firstlight.gateway import joining
 from firstlight.invoke.types import ByteStream
 from firstlight.runtime.errors import FirstlightError, InvalidInput, PayloadTooLarge
 
 DRAIN_LIMIT = 32 * 1024 * 1024
 """A refused body is read to its end (and thrown away) up to this size, so that a client that sends before it reads
 gets the answer; the connection is closed on a longer one, and on one that does not say how long it is."""
+
+BODY = "firstlight.body"
+"""In a scope: the body, where it was complete before the application was called."""
+_SORTED = "firstlight.headers"
+RESPOND = "firstlight.respond"
+"""In a scope, where whoever made it can: ``respond(status, headers, body)`` sends a whole answer at once."""
 
 HeaderList = list[tuple[bytes, bytes]]
 
@@ -95,7 +102,10 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self._receive = receive
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        # Several layers look at one request; all but the first find the headers sorted.
+        self.headers: dict[bytes, bytes] = scope.get(_SORTED) or scope.setdefault(
+            _SORTED, dict(scope["headers"])
+        )
 
     @property
     def path_parameters(self) -> dict[str, str]:
@@ -123,6 +133,11 @@ class Call:
         announced = self.headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > limit:
             raise BodyTooLarge(int(announced), limit, close=int(announced) > DRAIN_LIMIT)
+        whole: bytes | None = self.scope.get(BODY)
+        if whole is not None:
+            if len(whole) > limit:
+                raise BodyTooLarge(len(whole), limit, close=False)
+            return whole
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -178,6 +193,7 @@ class Wire:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive)
+        joining.announce(call.headers)
         try:
             answer = await self.handle(call)
         except ClientGone:
@@ -198,7 +214,11 @@ class Wire:
 async def _send(answer: Answer, call: Call, send: Send) -> None:
     """Send an answer; a stream ends with its client."""
     if answer.stream is None:
-        await answer.send(send)
+        respond = call.scope.get(RESPOND)
+        if respond is None:
+            await answer.send(send)
+        else:
+            respond(answer.status, answer.headers, answer.body)
         return
     try:
         await call.while_present(answer.send(send))

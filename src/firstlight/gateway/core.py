@@ -7,15 +7,22 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from firstlight.gateway import joining, streams, telling
 from firstlight.gateway.asgi import HeaderList, header_text
 from firstlight.gateway.catalogue import Catalogue
+from firstlight.gateway.joining import Carry, Joins
 from firstlight.gateway.metrics import Metrics
-from firstlight.invoke.types import ByteStream, Invocation, Invoker, Reply, Report
+from firstlight.invoke.types import ByteStream, Invocation, Invoker, Reply, Report, Throttled
+from firstlight.jobs.current import Running, running
 from firstlight.project import Project
 from firstlight.runtime.errors import FirstlightError
 from firstlight.runtime.types import Store
+
+if TYPE_CHECKING:
+    from firstlight.jobs.desk import Desk
+    from firstlight.versions.registry import Registry
 
 
 class Gateway:
@@ -27,6 +34,8 @@ class Gateway:
         store: the records, for the pages that show them; None when nothing keeps any.
         guarded: whether callers have to send a token, so that the pages can say how.
         bundles: folder of the bundle of each model endpoint, by endpoint name.
+        jobs: keeps and runs what is answered later; None where nothing does.
+        functions: versions, aliases and settings of the functions; None knows ``$LATEST`` alone.
     """
 
     def __init__(
@@ -36,11 +45,16 @@ class Gateway:
         store: Store | None = None,
         guarded: bool = False,
         bundles: Mapping[str, Path] | None = None,
+        jobs: Desk | None = None,
+        functions: Registry | None = None,
     ) -> None:
         self.project = project
         self.invoker = invoker
         self.store = store
         self.guarded = guarded
+        self.jobs = jobs
+        self.functions = functions
+        self.joins = Joins()
         self.metrics = Metrics()
         self.catalogue = Catalogue(project, bundles or {})
         self._left: set[asyncio.Task[None]] = set()
@@ -49,19 +63,46 @@ class Gateway:
         """Serve a changed project from now on (the invoker knows it already); what was counted stays."""
         self.project, self.catalogue = project, Catalogue(project, bundles or {})
 
-    async def invoke(self, invocation: Invocation, stops: bool = False) -> Reply:
-        """Carry one invocation and count it.
+    async def invoke(self, invocation: Invocation, stops: bool = False, whole: bool = False) -> Reply:
+        """Carry one invocation and count it; a retry of one that runs joins that one (``joining``).
 
         Args:
             stops: end the function's work when this is cancelled because its client has gone. Without it the function
                 runs to its end, as on Lambda. A streamed reply ends with its reader in any case.
+            whole: join the pieces of a streamed reply, which then has a payload like any other.
 
         Raises:
             EndpointNotFound, TooManyRequests, PayloadTooLarge: from the invoker.
+            Conflict: from ``Joins``.
         """
-        if not stops:
-            return await self._carry(invocation)
-        carrying = asyncio.ensure_future(self._carry(invocation))
+        carry = self._whole if whole else self._carry
+        job = running.get()
+        if job is not None:
+            return await self._for_job(job, invocation, carry)
+        asked = joining.asked.get()
+        if asked is not None:
+            leave = getattr(self.invoker, "leave", None) if stops else None
+            key = asked.key(invocation, whole)
+            return await self.joins.invoke(key, invocation, carry, leave, asked.same)
+        if stops:
+            return await self._until_left(invocation, carry)
+        return await carry(invocation)
+
+    async def _for_job(self, job: Running, invocation: Invocation, carry: Carry) -> Reply:
+        """Carry an invocation of a job: the job is told the pieces of the first one, cancelling it ends the work."""
+        first = not job.requests
+        job.began(invocation.request_id)
+        try:
+            reply = await self._until_left(invocation, carry)
+        except Throttled as error:
+            job.refused = error
+            raise
+        if first and reply.stream is not None:
+            reply.stream = telling.told(job, reply.stream, reply.content_type)
+        return reply
+
+    async def _until_left(self, invocation: Invocation, carry: Carry) -> Reply:
+        carrying = asyncio.ensure_future(carry(invocation))
         try:
             return await asyncio.shield(carrying)
         except asyncio.CancelledError:
@@ -72,6 +113,12 @@ class Gateway:
             self._left.add(forgotten)
             forgotten.add_done_callback(self._left.discard)
             raise
+
+    async def _whole(self, invocation: Invocation) -> Reply:
+        reply = await self._carry(invocation)
+        if reply.stream is not None:
+            reply.payload, reply.stream = await streams.whole(reply), None
+        return reply
 
     async def _carry(self, invocation: Invocation) -> Reply:
         endpoint = invocation.endpoint
@@ -154,12 +201,14 @@ class _Counted:
 def timing_headers(report: Report) -> HeaderList:
     """The figures of an invocation as ``Server-Timing``, which browsers show and pages may read, and its warnings.
 
-    Entries, in milliseconds: ``queue`` (a cold start included), ``init``, ``total`` and the worker's own
+    Entries, in milliseconds: ``queue`` (a cold start included), ``init`` or ``restore``, ``total`` and the worker's own
     ``preprocess``, ``engine``, ``postprocess``, ...; ``cold`` or ``warm`` without a figure.
     """
     parts = ["cold" if report.cold else "warm", f"queue;dur={report.queue_ms:.2f}"]
     if report.init_ms is not None:
         parts.append(f"init;dur={report.init_ms:.2f}")
+    if report.restore_ms is not None:
+        parts.append(f"restore;dur={report.restore_ms:.2f}")
     parts.append(f"total;dur={report.duration_ms:.2f}")
     for name, value in report.timings.items():
         if name.isidentifier() and name.isascii():

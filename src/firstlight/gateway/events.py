@@ -26,12 +26,17 @@ async def events(stream: ByteStream) -> AsyncIterator[dict[str, Any]]:
         held += piece
         *whole, held = held.split(_END)
         for text in whole:
-            yield _event(text)
+            yield read(text)
     if held:
         raise NotEvents("the stream ended within an event")
 
 
-def _event(text: bytes) -> dict[str, Any]:
+def read(text: bytes) -> dict[str, Any]:
+    """One event, without the empty line after it.
+
+    Raises:
+        NotEvents: it is none.
+    """
     try:
         event = json.loads(text.removeprefix(_DATA)) if text.startswith(_DATA) else None
     except (ValueError, RecursionError):

@@ -6,7 +6,8 @@ conventions: ``POST /`` (inference toolkit), ``/predict`` (Vertex AI: ``instance
 
 Request: ``{"inputs": ..., "parameters": {...}}``. Query parameters become parameters that the body does not have;
 ``options`` (``use_cache``, ``wait_for_model``, ...) are taken and ignored: a cold start always holds the request.
-``"stream": true`` streams what a generating task says (``hf_streaming``).
+``"stream": true`` streams what a generating task says (``hf_streaming``); ``Prefer: respond-async`` makes it a job
+(``gateway.jobs``).
 Errors: ``{"error": "...", "error_type": "..."}``.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Route
 
-from firstlight.gateway import hf_media, hf_streaming, patience, streams
+from firstlight.gateway import hf_media, hf_streaming, hf_telling, jobs, patience, streams
 from firstlight.gateway.asgi import (
     JSON_TYPE,
     Answer,
@@ -83,8 +84,14 @@ class HuggingFace:
         catalogue = self.gateway.catalogue
         entry = catalogue.find(name) if name else catalogue.first()
         body = await call.body(REQUEST_LIMIT)
-        _json_object(body, call)
-        reply = await self._carry(call, entry, body)
+        event = _json_object(body, call)
+        if patience.takes_job(call):
+            return await jobs.take(self.gateway, call, entry.name, body)
+        telling = hf_telling.of(str(event.get("task") or entry.task), event)
+        if telling is not None:
+            reply = await telling.reply(self.gateway, _invocation(call, entry, _streaming(event)))
+        else:
+            reply = await self._carry(call, entry, body)
         return Answer(200, reply.payload, [JSON_TYPE, *_headers(reply, call)])
 
     async def _infer(self, call: Call, entry: Entry, task: str) -> Answer:
@@ -93,12 +100,15 @@ class HuggingFace:
         body = hf_media.inputs(content, call, takes) or _json_object(content, call)
         event = _event(body, call.query(), entry, task)
         task = event.get("task") or entry.task or ""
-        if not entry.script and task in GENERATING:
-            return await self._generate(call, entry, task, event, body.get("stream"))
-        if not entry.script and _flag(body.get("stream")):
+        generates = not entry.script and task in GENERATING
+        if not entry.script and _flag(body.get("stream")) and not generates:
             raise InvalidInput(
                 f"{task or entry.name} answers at once and does not stream", 'leave "stream" out'
             )
+        if patience.takes_job(call):
+            return await jobs.take(self.gateway, call, entry.name, content)
+        if generates:
+            return await self._generate(call, entry, task, event, body.get("stream"))
         reply = await self._carry(call, entry, dump_json(event))
         headers = [JSON_TYPE, *_headers(reply, call)]
         if entry.task is None:
@@ -116,14 +126,17 @@ class HuggingFace:
     ) -> Answer:
         """A generating task, which ends when its client goes away."""
         wanted = patience.of(call, _flag(stream), by_header=True)
-        way = patience.choose(wanted)
         try:
-            if way is Way.STREAM:
-                invocation = _invocation(call, entry, dump_json({**event, "stream": True}))
+            if wanted.way is Way.STREAM:
+                invocation = _invocation(call, entry, _streaming(event))
                 return await hf_streaming.answer(call, self.gateway, invocation)
             if wanted.seconds and "max_time" in tasks.schema(task)["parameters"]["properties"]:
                 event["parameters"] = {"max_time": wanted.seconds, **event.get("parameters", {})}
-            reply = await call.while_present(self._carry(call, entry, dump_json(event), stops=True))
+            telling = hf_telling.of(task, event)
+            if telling is not None:
+                reply = await telling.reply(self.gateway, _invocation(call, entry, _streaming(event)))
+            else:
+                reply = await call.while_present(self._carry(call, entry, dump_json(event), stops=True))
         except FirstlightError as error:
             raise hf_streaming.as_generation(error) from error
         payload = for_client(task, event["inputs"], reply.payload, call.header(b"user-agent"))
@@ -145,6 +158,10 @@ def _invocation(call: Call, entry: Entry, payload: bytes) -> Invocation:
         trace_id=call.header(b"x-amzn-trace-id")[:2048] or None,
         wire="huggingface",
     )
+
+
+def _streaming(event: dict[str, Any]) -> bytes:
+    return dump_json({**event, "stream": True})
 
 
 def _flag(stream: Any) -> bool:

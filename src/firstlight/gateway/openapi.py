@@ -11,6 +11,7 @@ from firstlight.gateway.asgi import Answer, Call, Wire, json_answer
 from firstlight.gateway.catalogue import Entry
 from firstlight.gateway.core import Gateway
 from firstlight.gateway.huggingface import explain
+from firstlight.gateway.jobs import document as jobs_document
 from firstlight.gateway.openai import document as openai_document
 from firstlight.gateway.web import docs, frame
 from firstlight.gateway.web.examples import about, examples
@@ -52,7 +53,7 @@ def document(gateway: Gateway) -> Schema:
     """The whole document."""
     paths: dict[str, Schema] = {}
     for entry in gateway.catalogue:
-        paths[f"/models/{entry.name}"] = {"post": _model(entry)}
+        paths[f"/models/{entry.name}"] = {"post": _model(entry, gateway.jobs is not None)}
     for entry in gateway.catalogue:
         paths[f"/2015-03-31/functions/{entry.name}/invocations"] = {"post": _invoke(entry)}
         if entry.endpoint.route:
@@ -60,6 +61,9 @@ def document(gateway: Gateway) -> Schema:
     paths |= openai_document.paths(gateway.catalogue)
     paths |= _server_paths()
     schemas: dict[str, Schema] = {"Error": _ERROR, "OpenAIError": openai_document.ERROR}
+    if gateway.jobs is not None:
+        paths |= jobs_document.paths()
+        schemas["Job"] = jobs_document.JOB
     components: Schema = {"schemas": schemas}
     found: Schema = {
         "openapi": "3.1.0",
@@ -77,8 +81,12 @@ def document(gateway: Gateway) -> Schema:
     return found
 
 
-def _model(entry: Entry) -> Schema:
-    """The Hugging Face route of an endpoint."""
+def _model(entry: Entry, later: bool) -> Schema:
+    """The Hugging Face route of an endpoint.
+
+    Args:
+        later: whether the server keeps jobs.
+    """
     if entry.task is None:
         request, output = _ANY, _ANY
     else:
@@ -96,8 +104,10 @@ def _model(entry: Entry) -> Schema:
         "summary": about(entry, entry.task),
         "tags": ["Hugging Face Inference API"],
         "requestBody": _body(request, entry),
+        "parameters": jobs_document.headers() if later else [],
         "responses": {
             "200": {"description": "The answer.", "content": {"application/json": {"schema": output}}},
+            **({"202": jobs_document.ACCEPTED} if later else {}),
             **_failures(),
         },
     }

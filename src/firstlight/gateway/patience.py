@@ -2,8 +2,8 @@
 
 The client says what it can take. ``"stream": true`` (or ``Accept: text/event-stream``) asks for a stream, which has no
 wall to run into; ``Prefer: wait=20`` (RFC 7240) says for how many seconds a whole answer is waited for, which a
-generating task is told as its deadline; ``Prefer: respond-async`` asks for a job. Jobs are not a part of this version:
-``choose`` is the one place that has to change when they are.
+generating task is told as its deadline; ``Prefer: respond-async`` takes a job (``gateway.jobs``), with ``wait=20`` only
+where the answer is not there by then. Whoever takes a job gets one also where the body asks for a stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from firstlight.gateway.asgi import Call
-from firstlight.runtime.errors import NotSupported
 
 EVENTS = "text/event-stream"
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,6})\"?")
@@ -48,28 +47,22 @@ def of(call: Call, asked: bool = False, by_header: bool = False) -> Patience:
         asked: its body asks for a stream.
         by_header: whether the Accept header may ask for one too.
     """
-    preferences = [part.strip().lower() for part in call.header(b"prefer").split(",")]
-    wait = next(
-        (found for part in preferences if (found := _WAIT.fullmatch(part.partition(";")[0].strip()))), None
-    )
+    preferences = _preferences(call) if b"prefer" in call.headers else []
+    wait = next((found for part in preferences if (found := _WAIT.fullmatch(part))), None)
     seconds = int(wait[1]) if wait else None
+    if "respond-async" in preferences:
+        return Patience(Way.JOB, seconds)
     if asked or (by_header and call.header(b"accept").partition(";")[0].strip().lower() == EVENTS):
         return Patience(Way.STREAM)
-    if any(part.partition(";")[0].strip() == "respond-async" for part in preferences):
-        return Patience(Way.JOB, seconds)
     return Patience(Way.WHOLE, seconds)
 
 
-def choose(patience: Patience) -> Way:
-    """The way the answer takes: the one that was asked for, if this server has it.
+def takes_job(call: Call) -> bool:
+    """Whether the client takes a job for an answer; one look into the headers where it has no preferences."""
+    return b"prefer" in call.headers and of(call).way is Way.JOB
 
-    Raises:
-        NotSupported: a job was asked for.
-    """
-    if patience.way is Way.JOB:
-        raise NotSupported(
-            "jobs (Prefer: respond-async) are not available in this version of firstlight: nothing was started",
-            'leave the header out, or send "stream": true to read a long answer as it is made; a generating task that '
-            "runs into its deadline answers with what it has and a continuation that the next request can send",
-        )
-    return patience.way
+
+def _preferences(call: Call) -> list[str]:
+    """The preferences without their parameters; the header may come several times."""
+    said = b",".join(value for name, value in call.scope["headers"] if name == b"prefer")
+    return [part.partition(";")[0].strip().lower() for part in said.decode("latin-1").split(",")]

@@ -1,28 +1,28 @@
 """Paths of the project's own: ``route = "/qa"`` of the project file, and the router form ``/go``.
 
-A route hands its endpoint the event of an API Gateway REST API and maps the answer back. A body that is an object, as
-many handlers return it, is served as JSON with a warning: the real API Gateway answers 502 to it.
+A route is one of AWS's fronts by its endpoint's ``front.kind`` (``gateway.fronts``).
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.routing import BaseRoute, Route
 
-from firstlight.gateway import aws_names, proxy_event, streams
+from firstlight.gateway import jobs, patience, streams
 from firstlight.gateway.asgi import Answer, Call, Wire, dump_json, json_answer, media_type, parse_json
 from firstlight.gateway.catalogue import Entry
 from firstlight.gateway.core import Gateway, timing_headers
+from firstlight.gateway.fronts.paths import Fronts
+from firstlight.gateway.fronts.visit import raw_path
+from firstlight.gateway.lambda_api import names
 from firstlight.gateway.web.messages import go_page
 from firstlight.invoke.types import REQUEST_LIMIT, Invocation, Reply
-from firstlight.runtime.errors import EndpointNotFound, FirstlightError, InvalidInput, PayloadTooLarge
-
-log = logging.getLogger("firstlight.gateway")
+from firstlight.runtime.errors import EndpointNotFound, FirstlightError, InvalidInput
 
 _MESSAGES = {
     401: "Unauthorized",
@@ -38,13 +38,13 @@ _MESSAGES = {
 class OwnRoutes:
     """The project's routes over one gateway. They are looked up on each request: a reload may change them."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, fronts: Fronts) -> None:
         self.gateway = gateway
-        self._warned: set[str] = set()
+        self.fronts = fronts
 
     def routes(self) -> list[BaseRoute]:
-        """``/go``; the project's own paths are served by ``find`` and ``proxy``."""
-        return [Route("/go", Wire(self.go, explain), methods=["GET", "POST"])]
+        """``/go`` and the fronts of every endpoint; the project's own paths are served by ``find`` and ``proxy``."""
+        return [Route("/go", Wire(self.go, explain), methods=["GET", "POST"]), *self.fronts.routes()]
 
     def find(self, path: str) -> tuple[Entry, dict[str, str]] | None:
         """The endpoint whose route is this path, and the values of the ``{names}`` in it."""
@@ -57,53 +57,37 @@ class OwnRoutes:
                 return candidate, found.groupdict()
         return None
 
+    def guards(self, path: str) -> bool:
+        """Whether what is at a path asks itself who comes, by signature or API key."""
+        found = self.find(path)
+        return self.fronts.guards(path, None if found is None else found[0])
+
     async def proxy(self, call: Call, entry: Entry, path_parameters: dict[str, str]) -> Answer:
         """One request to a project's route."""
-        body = await call.body(REQUEST_LIMIT)
-        event = proxy_event.event_of(call, body, entry.endpoint.route or call.scope["path"], path_parameters)
-        payload = dump_json(event)
-        if len(payload) > REQUEST_LIMIT:
-            raise PayloadTooLarge("the request is over 6 MB once it is an event")
-        reply = await self._carry(call, entry, payload)
-        if reply.function_error and reply.stream is None:
-            timed_out = reply.outcome == "timeout"
-            log.warning(
-                "%s answered %s with an error: %s",
-                entry.name,
-                call.scope["path"],
-                reply.payload[:500].decode("utf-8", "replace"),
-            )
-            return _message(504 if timed_out else 502, reply)
-        serialised = False
-        try:
-            if reply.stream is not None:
-                answer = await streams.response(reply, reply.stream)
-            else:
-                answer, serialised = proxy_event.answer_of(reply.payload)
-        except proxy_event.Malformed as problem:
-            log.warning("%s: malformed proxy response for %s: %s", entry.name, call.scope["path"], problem)
-            return _message(502, reply)
-        if serialised:
-            self._warn_of_object(entry.name)
-        answer.headers += [(b"x-amzn-requestid", reply.request_id.encode()), *timing_headers(reply.report)]
-        return answer
+        sent = _pattern(entry.endpoint.route or "").fullmatch(raw_path(call)) if path_parameters else None
+        return await self.fronts.own(
+            call, entry, path_parameters, path_parameters if sent is None else sent.groupdict()
+        )
 
     async def go(self, call: Call) -> Answer:
         """The router: the form on GET, ``{"text", "functionARN"?}`` on POST."""
         if call.scope["method"] != "POST":
             return Answer(200, go_page(self.gateway), [(b"content-type", b"text/html; charset=utf-8")])
-        text, arn = _go_fields(call, await call.body(REQUEST_LIMIT))
+        body = await call.body(REQUEST_LIMIT)
+        text, arn = _go_fields(call, body)
         entry = self._named(arn) if arn else self.gateway.catalogue.first()
+        if patience.takes_job(call):
+            return await jobs.take(self.gateway, call, entry.name, body)
         reply = await self._carry(call, entry, dump_json({"text": text}))
         reply.payload = await streams.as_json(reply)
         if reply.function_error:
-            body = {"message": "Invocation failed", "responseFromLambda": _json_or_text(reply.payload)}
-            return json_answer(body, 502, timing_headers(reply.report))
-        body = {"message": "Invocation successful", "responseFromLambda": _json_or_text(reply.payload)}
-        return json_answer(body, 200, timing_headers(reply.report))
+            told = {"message": "Invocation failed", "responseFromLambda": _json_or_text(reply.payload)}
+            return json_answer(told, 502, timing_headers(reply.report))
+        told = {"message": "Invocation successful", "responseFromLambda": _json_or_text(reply.payload)}
+        return json_answer(told, 200, timing_headers(reply.report))
 
     def _named(self, arn: str) -> Entry:
-        function = aws_names.parse(arn)
+        function = names.parse(arn)
         entry = self.gateway.catalogue.entries.get(function.name)
         if entry is None:
             raise EndpointNotFound(f"Function not found: {function.arn}")
@@ -115,16 +99,8 @@ class OwnRoutes:
             Invocation(endpoint=entry.name, payload=payload, trace_id=trace, wire="route")
         )
 
-    def _warn_of_object(self, name: str) -> None:
-        if name not in self._warned:
-            self._warned.add(name)
-            log.warning(
-                "%s returns a body that is not a string; it was served as JSON, but the real API Gateway answers 502 "
-                "to it: return json.dumps(body)",
-                name,
-            )
 
-
+@lru_cache(maxsize=256)
 def _pattern(route: str) -> re.Pattern[str]:
     """The path of a route with ``{name}`` and ``{name+}`` (the rest of the path), as API Gateway writes them."""
     parts = re.split(r"\{([A-Za-z_][A-Za-z0-9_]*)(\+?)\}", route)
@@ -157,11 +133,6 @@ def _json_or_text(payload: bytes) -> Any:
         return json.loads(payload)
     except ValueError:
         return payload.decode("utf-8", "replace")
-
-
-def _message(status: int, reply: Reply) -> Answer:
-    text = _MESSAGES.get(status, "Internal server error")
-    return json_answer({"message": text}, status, [(b"x-amzn-requestid", reply.request_id.encode())])
 
 
 def explain(error: FirstlightError, call: Call) -> Answer:

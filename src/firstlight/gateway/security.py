@@ -14,13 +14,13 @@ import hmac
 import html
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from firstlight.gateway.asgi import Answer, Call, Explain
+from firstlight.gateway.asgi import RESPOND, Answer, Call, Explain
 from firstlight.runtime.errors import FirstlightError, Forbidden, Unauthorized
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -46,6 +46,9 @@ PAGE_HEADERS = (
 )
 """On pages besides, unless an answer brings its own."""
 
+_HOSTS_KEPT = 64
+"""Host headers, ports included, that need not be taken apart again."""
+_PAGE_TYPES = (b"text/html", b"image/svg")
 _SIGV4 = re.compile(r"AWS4-HMAC-SHA256\s+.*?Credential=([^/,\s]+)/")
 
 
@@ -57,16 +60,24 @@ class Guard:
         explain: makes the answer to a refused request, in the shape of the protocol it came by.
         token: what has to be sent; None asks for nothing, and then only loopback addresses are served.
         hosts: names, without a port, that may stand in the Host header; ``*`` allows all and needs a token.
+        opens: whether what is at a path asks itself who comes, so that the token is not needed there.
     """
 
     def __init__(
-        self, app: ASGIApp, explain: Explain, token: str | None = None, hosts: Iterable[str] = LOOPBACK_HOSTS
+        self,
+        app: ASGIApp,
+        explain: Explain,
+        token: str | None = None,
+        hosts: Iterable[str] = LOOPBACK_HOSTS,
+        opens: Callable[[str], bool] = lambda _path: False,
     ) -> None:
         self.app = app
+        self.opens = opens
         self.explain = explain
         self.token = token.encode() if token else None
         names = {name.lower() for name in hosts}
         self.hosts = None if "*" in names and token else frozenset(names - {"*"}) | frozenset(LOOPBACK_HOSTS)
+        self._hosts_seen: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -81,6 +92,9 @@ class Guard:
                 message["headers"] = _with_headers(message["headers"])
             await send(message)
 
+        respond = scope.get(RESPOND)
+        if respond is not None:
+            scope[RESPOND] = lambda status, headers, body: respond(status, _with_headers(headers), body)
         call = Call(scope, receive)
         try:
             login = self._check(call)
@@ -95,7 +109,11 @@ class Guard:
     def _check(self, call: Call) -> Answer | None:
         """Raise for a request that is refused; the answer to a browser that logs in; else None."""
         host = call.header(b"host")
-        if self.hosts is not None and _host_name(host) not in self.hosts:
+        if (
+            self.hosts is not None
+            and host not in self._hosts_seen
+            and not (self._is_ours(host) or _is_function_url(call, host))
+        ):
             raise Forbidden(
                 f"this server is not called {host[:100]!r}",
                 "use localhost, or start it with the name allowed",
@@ -110,6 +128,14 @@ class Guard:
         if path in OPEN_PATHS or path.startswith("/assets/"):
             return None
         return self._authorize(call, self.token)
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a Host header names this server; those that do are remembered, as there are few."""
+        if self.hosts is not None and _host_name(host) not in self.hosts:
+            return False
+        if len(self._hosts_seen) < _HOSTS_KEPT:
+            self._hosts_seen.add(host)
+        return True
 
     def _authorize(self, call: Call, token: bytes) -> Answer | None:
         scheme, _, value = call.header(b"authorization").partition(" ")
@@ -126,6 +152,8 @@ class Guard:
                 return _logged_in(
                     call.scope["path"], [field for field in fields if field[0] != "token"], token
                 )
+        if self.opens(call.scope["path"]):
+            return None
         raise Unauthorized(
             "this server asks for its token",
             "send Authorization: Bearer TOKEN, or open /?token=TOKEN once in a browser",
@@ -179,6 +207,18 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].rstrip(".")
 
 
+def _is_function_url(call: Call, host: str) -> bool:
+    """Whether the Host header is ``NAME.lambda-url.localhost``; the path is then below that endpoint's Function URL.
+
+    Nobody else can have a name below ``localhost`` (RFC 6761), so this opens nothing to DNS rebinding.
+    """
+    name, found, rest = host.partition(".lambda-url.localhost")
+    if not found or not name or "/" in name or (rest and not rest.startswith(":")):
+        return False
+    call.scope["path"] = f"/lambda-url/{name}{call.scope['path']}"
+    return True
+
+
 def _refuse_other_sites(call: Call, host: str) -> None:
     """Raise for what a browser sends on behalf of another site's page. Tools other than browsers send no Origin."""
     origin = call.headers.get(b"origin")
@@ -207,9 +247,8 @@ def _loopback(address: str) -> bool:
 
 def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     merged = [*headers, *HEADERS]
-    if any(
-        name == b"content-type" and value.startswith((b"text/html", b"image/svg")) for name, value in merged
-    ):
-        names = {name for name, _ in merged}
-        merged += [header for header in PAGE_HEADERS if header[0] not in names]
+    for name, value in merged:
+        if name == b"content-type" and value.startswith(_PAGE_TYPES):
+            names = {name for name, _ in merged}
+            return [*merged, *(header for header in PAGE_HEADERS if header[0] not in names)]
     return merged

@@ -1,7 +1,6 @@
-"""Streamed replies on wires that answer whole, and as HTTP responses on those that can stream.
+"""Streamed replies on wires that answer whole, and what the wires that stream make theirs of.
 
-A handler's HTTP response streams as ``application/vnd.awslambda.http-integration-response``: JSON with ``statusCode``,
-``headers`` and ``cookies``, eight NUL bytes, then the body (AWS Lambda developer guide, "Response streaming").
+How a streamed HTTP response of a handler begins is in ``fronts.streaming``.
 """
 
 from __future__ import annotations
@@ -10,16 +9,19 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, Protocol
 
-from firstlight.gateway import proxy_event
-from firstlight.gateway.asgi import Answer, BrokenOff, dump_json
-from firstlight.gateway.proxy_event import Malformed
-from firstlight.invoke.types import ByteStream, Reply
+from firstlight.gateway.asgi import dump_json
+from firstlight.invoke.types import Reply
 
 HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
-PRELUDE_LIMIT = 64 * 1024
-"""Bytes of JSON before the NUL bytes at most."""
+END_OF_PRELUDE = bytes(8)
 
-_END_OF_PRELUDE = bytes(8)
+
+class Malformed(Exception):
+    """A function's answer is not the HTTP response it should be."""
+
+
+class TooMuch(Exception):
+    """A streamed reply is longer than whoever wants it whole takes."""
 
 
 class Source(Protocol):
@@ -53,18 +55,30 @@ class Piped:
             await self._source.aclose()
 
 
-async def whole(reply: Reply) -> bytes:
+async def whole(reply: Reply, limit: int | None = None) -> bytes:
     """All bytes of a reply; of one that broke off the error.
 
     The stream's end is what completes ``function_error`` and ``payload``. Whoever gives up waiting for it ends it.
+
+    Args:
+        limit: bytes of a streamed reply at most; None for no limit.
+
+    Raises:
+        TooMuch: it has more; the stream was closed.
     """
     if reply.stream is None:
         return reply.payload
+    pieces: list[bytes] = []
+    size = 0
     try:
-        joined = b"".join([piece async for piece in reply.stream])
+        async for piece in reply.stream:
+            pieces.append(piece)
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise TooMuch
     finally:
         await reply.stream.aclose()
-    return reply.payload if reply.function_error else joined
+    return reply.payload if reply.function_error else b"".join(pieces)
 
 
 async def as_json(reply: Reply) -> bytes:
@@ -75,8 +89,8 @@ async def as_json(reply: Reply) -> bytes:
     if reply.function_error:
         return joined
     if reply.content_type == HTTP_INTEGRATION:
-        head, _, body = joined.partition(_END_OF_PRELUDE)
-        return dump_json({**_prelude(head), "body": body.decode("utf-8", "replace")})
+        head, _, body = joined.partition(END_OF_PRELUDE)
+        return dump_json({**prelude(head), "body": body.decode("utf-8", "replace")})
     try:
         json.loads(joined)
     except ValueError:
@@ -84,34 +98,12 @@ async def as_json(reply: Reply) -> bytes:
     return joined
 
 
-async def response(reply: Reply, stream: ByteStream) -> Answer:
-    """A streamed reply as an HTTP response that streams on.
+def prelude(head: bytes) -> dict[str, Any]:
+    """The JSON before a streamed HTTP response.
 
     Raises:
-        Malformed: what should be its prelude is none.
+        Malformed: it is none.
     """
-    if reply.content_type != HTTP_INTEGRATION:
-        kind = reply.content_type.encode("latin-1", "replace")
-        return Answer(
-            200, b"", [(b"content-type", kind)], stream=Piped(_to_the_end(reply, b"", stream), stream)
-        )
-    held = b""
-    while _END_OF_PRELUDE not in held:
-        piece = await anext(stream, None)
-        if piece is None or len(held) > PRELUDE_LIMIT:
-            await stream.aclose()
-            raise Malformed("the stream has no prelude")
-        held += piece
-    head, _, first = held.partition(_END_OF_PRELUDE)
-    prelude = _prelude(head)
-    cookies = prelude.pop("cookies", None) or []
-    answer, _ = proxy_event.answer_of(dump_json({"statusCode": 200, **prelude}))
-    answer.headers += [(b"set-cookie", str(cookie).encode("latin-1", "replace")) for cookie in cookies]
-    answer.stream = Piped(_to_the_end(reply, first, stream), stream)
-    return answer
-
-
-def _prelude(head: bytes) -> dict[str, Any]:
     try:
         value = json.loads(head)
     except ValueError as error:
@@ -119,12 +111,3 @@ def _prelude(head: bytes) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("cookies", []), list):
         raise Malformed("the prelude is not an object")
     return value
-
-
-async def _to_the_end(reply: Reply, first: bytes, stream: ByteStream) -> AsyncGenerator[bytes]:
-    if first:
-        yield first
-    async for piece in stream:
-        yield piece
-    if reply.function_error:
-        raise BrokenOff(reply.payload[:500].decode("utf-8", "replace"))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import time
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from firstlight.invoke.outcomes import billed_ms
+from firstlight.invoke import outcomes
+from firstlight.invoke.logs import TAIL_BYTES
+from firstlight.invoke.outcomes import InitFailure, billed_ms
 from firstlight.invoke.streams import ReplyStream
 from firstlight.invoke.types import Invocation, Reply, Report
+
+_decode = json.JSONDecoder().decode
 
 
 @dataclass(slots=True)
@@ -28,6 +32,36 @@ class Totals:
         """Count an invocation that has ended."""
         self.outcomes[reply.outcome] += 1
         self.cold_starts += reply.report.cold
+
+
+class Waiter(Protocol):
+    """Who is given the reply: a future, or something that passes it on."""
+
+    def done(self) -> bool: ...
+
+    def cancelled(self) -> bool: ...
+
+    def set_result(self, reply: Reply, /) -> None: ...
+
+    def set_exception(self, error: Exception, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """How a worker came up, for the report of the first invocation; nothing where nobody waited for it.
+
+    Args:
+        init_ms: milliseconds it took to initialise it.
+        restore_ms: milliseconds it took to restore it from a snapshot, where it was.
+        notes: what it said about its init.
+    """
+
+    init_ms: float | None = None
+    restore_ms: float | None = None
+    notes: bytes = b""
+
+
+WARM = Cold()
 
 
 class Assignment:
@@ -52,12 +86,12 @@ class Assignment:
         "waiter",
     )
 
-    def __init__(self, invocation: Invocation, waiter: asyncio.Future[Reply]) -> None:
+    def __init__(self, invocation: Invocation, waiter: Waiter) -> None:
         self.invocation = invocation
         self.waiter = waiter
         self.queued_at = self.started_at = time.monotonic()
         self.deadline = 0.0
-        self.reply = Reply(invocation.request_id)
+        self.reply = Reply(invocation.request_id, executed_version=invocation.version)
         self.stream: ReplyStream | None = None
         self.abandoned = False
 
@@ -81,7 +115,7 @@ class Assignment:
         """Nobody waits for the answer any more, and no worker has begun with it."""
         self.reply.outcome = "cancelled"
         self.started_at = time.monotonic()
-        self.measure(self.started_at, memory_mb, 0, None)
+        self.measure(self.started_at, memory_mb, 0, WARM)
         self.deliver()
 
     def refuse(self, error: Exception) -> None:
@@ -95,19 +129,44 @@ class Assignment:
         self.reply.function_error = "Unhandled"
         self.reply.outcome = outcome
 
-    def measure(self, now: float, memory_mb: int, peak_mb: int, init_ms: float | None) -> Report:
+    def fail_init(self, failure: InitFailure, timeout_s: float, memory_mb: int, since: float) -> None:
+        """The worker that was started for it never became ready.
+
+        Args:
+            since: reading of the monotonic clock when that worker was started.
+        """
+        request_id = self.invocation.request_id
+        self.fail(failure.answer(request_id, timeout_s), failure.outcome)
+        self.started_at = time.monotonic()
+        self.measure(self.started_at, memory_mb, 0, Cold((self.started_at - since) * 1000))
+        start = outcomes.start_line(request_id, self.invocation.version)
+        self.reply.log = (failure.log + f"{start}{self.end_lines(started=False)}".encode())[-TAIL_BYTES:]
+        self.deliver()
+
+    def end_lines(self, started: bool = True) -> str:
+        """END and REPORT, once it was measured.
+
+        Args:
+            started: a worker had begun with it.
+        """
+        outcome = self.reply.outcome if started or self.reply.outcome == "timeout" else "crash"
+        ending = outcomes.ending(outcome, self.reply.payload)
+        return outcomes.end_lines(self.invocation.request_id, self.reply.report, ending)
+
+    def measure(self, now: float, memory_mb: int, peak_mb: int, cold: Cold) -> Report:
         """Fill in the report at the end of the invocation.
 
         Args:
             now: reading of the monotonic clock, seconds.
-            init_ms: None when the worker was warm.
+            cold: how the worker came up for it; ``WARM`` when it was there.
         """
         report = self.reply.report
         report.duration_ms = (now - self.started_at) * 1000
         report.queue_ms = (self.started_at - self.queued_at) * 1000
-        report.init_ms = init_ms
-        report.cold = init_ms is not None
-        report.billed_ms = billed_ms(report.duration_ms, init_ms)
+        report.init_ms = cold.init_ms
+        report.restore_ms = cold.restore_ms
+        report.cold = cold is not WARM
+        report.billed_ms = billed_ms(report.duration_ms, cold.init_ms or cold.restore_ms)
         report.memory_mb = memory_mb
         report.max_memory_mb = peak_mb
         return report
@@ -129,7 +188,7 @@ def parse_notes(notes: bytes) -> tuple[dict[str, float], dict[str, int], list[st
     if not notes:
         return {}, {}, []
     try:
-        said = json.loads(notes)
+        said = _decode(str(notes, "utf-8"))
     except (ValueError, RecursionError):
         return {}, {}, []
     if not isinstance(said, dict):

@@ -14,6 +14,7 @@ import httptools
 
 from firstlight.invoke.runtime_api import RuntimeApi, Sink
 from firstlight.invoke.runtime_messages import ProtocolError, Request
+from firstlight.invoke.types import RESPONSE_LIMIT
 
 _KEPT = frozenset(
     (
@@ -71,6 +72,8 @@ class Connection(asyncio.Protocol):
             self._head_size += len(data)
             if self._head_size > _HEAD_LIMIT:
                 self.close()
+        if self._soon and not self._api.is_waiting(self):
+            asyncio.get_running_loop().call_soon(self._write_now)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
@@ -94,13 +97,16 @@ class Connection(asyncio.Protocol):
             self._headers[name] = value
 
     def on_headers_complete(self) -> None:
-        request = self._request = Request(self._parser.get_method(), self._url, self._headers)
-        try:
-            self._sink = self._api.begin_stream(request, self)
-            self._limit = self._api.limit(request)
-        except ProtocolError as refused:
-            self._refused = refused
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+        headers = self._headers
+        request = self._request = Request(self._parser.get_method(), self._url, headers)
+        self._limit = RESPONSE_LIMIT
+        if b"lambda-runtime-function-response-mode" in headers:
+            try:
+                self._sink = self._api.begin_stream(request, self)
+                self._limit = self._api.limit(request)
+            except ProtocolError as refused:
+                self._refused = refused
+        if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
@@ -145,9 +151,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _write_soon(self, data: bytes) -> None:
-        """Send after what the event loop has to do now: whoever waits for the answer goes before its confirmation."""
-        if not self._soon:
-            asyncio.get_running_loop().call_soon(self._write_now)
+        """Send after what the event loop has to do now: whoever waits for the answer goes before its confirmation.
+
+        To a worker that has asked for its next invocation already it goes together with that.
+        """
         self._soon += data
 
     def _write_now(self) -> None:

@@ -7,40 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from firstlight.invoke import scaling
-from firstlight.invoke.assignments import Assignment, Totals
-from firstlight.invoke.logs import LogSink
+from firstlight.invoke.assignments import Assignment, Totals, Waiter
+from firstlight.invoke.holding import Hold
+from firstlight.invoke.idle import Idle
 from firstlight.invoke.outcomes import InitFailure
-from firstlight.invoke.processes import Launcher
-from firstlight.invoke.types import Invocation, Reply, Throttled, WorkerSpec
+from firstlight.invoke.provisioning import Provisioned, provisioned
+from firstlight.invoke.sharing import Share
+from firstlight.invoke.surroundings import Surroundings
+from firstlight.invoke.types import Invocation, Throttled, WorkerSpec
+from firstlight.invoke.waiting import Waiting, closing, off
 from firstlight.invoke.worker_process import Worker
 from firstlight.runtime.errors import FirstlightError
 
 _LOOK_S = 0.01
 """Seconds between two looks at deadlines and memory while a worker starts or is busy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all pools of an invoker share.
-
-    Args:
-        launcher_for: which launcher starts the workers of a spec.
-        socket_path: makes the path of the next worker's socket.
-        log_sink: where the workers' log lines go.
-    """
-
-    launcher_for: Callable[[WorkerSpec], Launcher]
-    socket_path: Callable[[], Path]
-    log_sink: LogSink | None = None
-    idle_s: float = scaling.IDLE_S
-    queue_limit: int = scaling.QUEUE_LIMIT
 
 
 class Pool:
@@ -49,56 +33,101 @@ class Pool:
     Args:
         spec: what to start, and its limits.
         surroundings: launchers, sockets and log of the invoker.
+        share: the concurrency it has in common with the other versions of its function.
     """
 
-    def __init__(self, spec: WorkerSpec, surroundings: Surroundings) -> None:
+    def __init__(self, spec: WorkerSpec, surroundings: Surroundings, share: Share) -> None:
         self.spec = spec
+        self._share = share
+        share.join(self)
         self.totals = Totals()
         self._around = surroundings
-        self._waiting: deque[Assignment] = deque()
-        self._waiting_bytes = 0
+        self._waiting = Waiting()
         self._workers: set[Worker] = set()
         self._starting: set[Worker] = set()
         self._busy: set[Worker] = set()
-        self._idle: list[Worker] = []  # the one used longest ago first
+        self._idle = Idle()
         self._service_s: float | None = None
         self._start_s: float | None = None
-        self._failures = 0
-        self._hold_until = 0.0
+        self._hold = Hold(self._go_on)
         self._retired = False
         self._look_timer: asyncio.TimerHandle | None = None
         self._reap_timer: asyncio.TimerHandle | None = None
-        self._hold_timer: asyncio.TimerHandle | None = None
-        self._quiet = asyncio.Event()
-        self._empty = asyncio.Event()
+        self._quiet, self._empty = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._launcher = self._around.launcher_for(spec)
+        self._keep_ready()
 
-    def submit(self, invocation: Invocation) -> asyncio.Future[Reply]:
+    def submit(self, invocation: Invocation, waiter: Waiter) -> None:
         """Give the invocation to a worker, or queue it.
+
+        Args:
+            waiter: is given the reply.
 
         Raises:
             Throttled: there is no room in the queue, or the endpoint's concurrency is 0.
         """
         self._admit(len(invocation.payload))
-        assignment = Assignment(invocation, self._loop.create_future())
         self.totals.invocations += 1
-        self._waiting.append(assignment)
-        self._waiting_bytes += len(invocation.payload)
-        self._serve()
-        return assignment.waiter
+        self._waiting.add(Assignment(invocation, waiter))
+        self.serve()
 
-    def leave(self, request_id: str) -> bool:
+    def leave(self, request_id: str, kill_after_s: float | None = None) -> bool:
         """End the work of an invocation, or do not begin it; whether it is one of this pool's."""
-        for assignment in self._waiting:
-            if assignment.invocation.request_id == request_id:
-                self._waiting.remove(assignment)
-                self._waiting_bytes -= len(assignment.invocation.payload)
-                assignment.forget(self.spec.memory_mb)
-                self.totals.add(assignment.reply)
-                self._settle()
-                return True
-        return any(worker.abandon(request_id) for worker in self._busy)
+        assignment = self._waiting.leave(request_id)
+        if assignment is not None:
+            assignment.forget(self.spec.memory_mb)
+            self.totals.add(assignment.reply)
+            self.settle()
+            return True
+        return any(worker.abandon(request_id, kill_after_s) for worker in self._busy)
+
+    def adjust(self, spec: WorkerSpec) -> None:
+        """Another concurrency for the same workers: at once, but what runs ends as it would have.
+
+        Args:
+            spec: as before but for ``concurrency`` and ``provisioned``.
+        """
+        self.spec = spec
+        if spec.concurrency == 0:
+            self._waiting.refuse(off(spec.endpoint))
+        for worker in [worker for worker in self._workers if worker.kept][spec.provisioned :]:
+            worker.kept = False
+        self._idle.sort()
+        self._shed()
+        self.serve()
+        self._keep_ready()
+
+    @property
+    def running(self) -> int:
+        """Invocations that workers have."""
+        return len(self._busy)
+
+    def waits_since(self) -> float | None:
+        """When the oldest invocation began to wait that a worker could take; None where there is none."""
+        return self._waiting.since() if self._waiting and self._idle else None
+
+    def give(self) -> bool:
+        """Give the oldest invocation to the worker that was used last; whether there were both."""
+        if not (self._waiting and self._idle):
+            return False
+        worker = self._idle.take()
+        if not worker.alive():
+            worker.stop()
+            return True
+        assignment = self._waiting.next()
+        if not assignment.waiter.cancelled():
+            self._busy.add(worker)
+            worker.assign(assignment)
+        else:
+            self._idle.add(worker)
+        return True
+
+    def provisioned(self) -> Provisioned:
+        """How many of the workers that are to be kept ready are."""
+        kept = (worker not in self._starting for worker in self._workers if worker.kept)
+        return provisioned(self.spec.provisioned, kept, self._hold.reason)
 
     def status(self) -> dict[str, Any]:
         """Workers by state, the queue, what was done; for health and metrics."""
@@ -109,27 +138,27 @@ class Pool:
             "queued": len(self._waiting),
             "concurrency": self.spec.concurrency,
             "pids": sorted(worker.pid for worker in self._workers if worker.pid is not None),
-            "invocations": self.totals.invocations,
-            "cold_starts": self.totals.cold_starts,
-            "throttled": self.totals.throttled,
-            "outcomes": dict(self.totals.outcomes),
+            **asdict(self.totals),
         }
 
     async def retire(self, grace_s: float) -> None:
         """Take no more invocations, let those that were taken end for at most ``grace_s`` seconds, stop all workers."""
         self._retired = True
-        self._settle()
+        self._share = self._share.parted(self)  # its successor does not wait until it has ended
+        self.serve()
         try:
             await asyncio.wait_for(self._quiet.wait(), grace_s)
         except TimeoutError:
             pass
-        while self._waiting:
-            self._next_assignment().refuse(_closing(self.spec.endpoint))
+        self._waiting.refuse(closing(self.spec.endpoint))
         for worker in tuple(self._workers):
             worker.stop()
-        self._settle()
+        self.settle()
         await self._empty.wait()
-        for timer in (self._look_timer, self._reap_timer, self._hold_timer):
+        if self.spec.snap_start:
+            await self._launcher.close()
+        self._hold.close()
+        for timer in (self._look_timer, self._reap_timer):
             if timer is not None:
                 timer.cancel()
 
@@ -138,43 +167,33 @@ class Pool:
     def worker_ready(self, worker: Worker) -> None:
         if worker in self._starting:
             self._starting.discard(worker)
-            self._failures = 0
+            self._hold.came_up()
             self._start_s = scaling.smoothed(self._start_s, worker.start_s)
         self._busy.discard(worker)
-        self._idle.append(worker)
-        self._serve()
+        self._idle.add(worker)
+        self._shed()
+        self.serve()
+        if self.spec.provisioned:
+            self._keep_ready()
 
     def worker_stopping(self, worker: Worker) -> None:
         self._starting.discard(worker)
         self._busy.discard(worker)
-        if worker in self._idle:
-            self._idle.remove(worker)
+        self._idle.discard(worker)
 
     def worker_gone(self, worker: Worker) -> None:
         self._workers.discard(worker)
-        self._serve()
+        self.serve()
+        self._keep_ready()
 
     def start_failed(self, error: FirstlightError) -> None:
-        if self._fail_waiting():
-            while self._waiting:
-                self._next_assignment().refuse(error)
+        if self._fail_waiting(error.message):
+            self._waiting.refuse(error)
 
     def init_failed(self, worker: Worker, failure: InitFailure) -> None:
         self.totals.cold_starts += 1
-        if not self._fail_waiting():
-            return
-        while self._waiting:
-            assignment = self._next_assignment()
-            assignment.fail(
-                failure.answer(assignment.invocation.request_id, self.spec.timeout_s), failure.outcome
-            )
-            assignment.reply.log = failure.log
-            assignment.started_at = time.monotonic()
-            assignment.measure(
-                assignment.started_at, self.spec.memory_mb, 0, (assignment.started_at - worker.since) * 1000
-            )
-            self.totals.outcomes[failure.outcome] += 1
-            assignment.deliver()
+        if self._fail_waiting(failure.reason()):
+            self.totals.outcomes[failure.outcome] += self._waiting.fail(failure, self.spec, worker.since)
 
     def assignment_done(self, assignment: Assignment) -> None:
         self.totals.add(assignment.reply)
@@ -183,86 +202,81 @@ class Pool:
 
     # What follows from it.
 
-    def _fail_waiting(self) -> bool:
+    def _fail_waiting(self, reason: str) -> bool:
         """A worker did not come up: start fewer for a while; whether those who wait are told."""
-        self._failures += 1
-        self._hold_until = time.monotonic() + scaling.pause_after_failures(self._failures)
+        self._hold.failed(reason)
         return scaling.fail_waiting(len(self._starting), len(self._busy))
 
     def _admit(self, size: int) -> None:
-        limit = self.spec.concurrency
         if self._retired:
-            raise _closing(self.spec.endpoint)
-        if self._idle:
+            raise closing(self.spec.endpoint)
+        if self._idle and self._share.room():
             return
-        reason = scaling.refusal(
-            len(self._waiting), self._waiting_bytes, size, limit, self._around.queue_limit
-        )
-        if reason is not None:
+        try:
+            self._waiting.check(size, self.spec, self._around.queue_limit, self._service_s)
+        except Throttled:
             self.totals.throttled += 1
-            raise Throttled(
-                f"{self.spec.endpoint} has {len(self._waiting)} invocations waiting for {limit} workers",
-                "send it again later, or raise `concurrency` of the endpoint",
-                reason=reason,
-                retry_after=scaling.retry_after(len(self._waiting), limit, self._service_s),
-            )
+            raise
 
-    def _next_assignment(self) -> Assignment:
-        assignment = self._waiting.popleft()
-        self._waiting_bytes -= len(assignment.invocation.payload)
-        return assignment
-
-    def _serve(self) -> None:
-        """Give the oldest invocations to the workers that were used last, and start the workers that are missing."""
-        while self._waiting and self._idle:
-            worker = self._idle.pop()
-            if not worker.alive():
-                worker.stop()
-                continue
-            assignment = self._next_assignment()
-            if assignment.waiter.cancelled():
-                continue
-            self._busy.add(worker)
-            worker.assign(assignment)
+    def serve(self) -> None:
+        """Give invocations to workers, and start the workers that are missing."""
+        self._share.serve(self)
         if self._waiting:
             self._grow()
-        self._settle()
+        self.settle()
 
     def _grow(self) -> None:
-        now = time.monotonic()
-        if self._workers and now < self._hold_until:
-            if self._hold_timer is None:
-                self._hold_timer = self._loop.call_later(self._hold_until - now, self._go_on)
+        if self._workers and self._hold.active():
             return
-        stopping = len(self._workers) - len(self._starting) - len(self._busy) - len(self._idle)
         returning = sum(worker.answered for worker in self._busy)
         count = scaling.workers_to_start(
-            len(self._waiting),
+            len(self._waiting) - len(self._idle),
             len(self._starting) + returning,
             len(self._busy) - returning,
-            self.spec.concurrency - stopping,
+            self.spec.concurrency - len(self._workers) + len(self._starting) + len(self._busy),
             self._service_s,
             self._start_s,
+            self._waiting.lasted(),
         )
         for _ in range(count):
-            worker = Worker(self.spec, self, self._around.log_sink)
-            self._workers.add(worker)
-            self._starting.add(worker)
-            start = worker.start(self._around.launcher_for(self.spec), self._around.socket_path())
-            task = self._loop.create_task(start)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(Worker(self.spec, self, self._around.log_sink))
+
+    def _start(self, worker: Worker) -> None:
+        self._workers.add(worker)
+        self._starting.add(worker)
+        start = worker.start(self._launcher, self._around.socket_path())
+        task = self._loop.create_task(start)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _keep_ready(self) -> None:
+        """Start the workers that are missing of those that are kept ready, in the place of idle ones that are not."""
+        missing = self.spec.provisioned - sum(worker.kept for worker in self._workers)
+        if missing <= 0 or self._retired or self._hold.active():
+            return
+        room = self.spec.concurrency - len(self._starting) - len(self._busy) - len(self._idle)
+        for worker in self._idle.spare()[: max(0, missing - room)]:
+            worker.stop()
+        for _ in range(min(missing, self.spec.concurrency - len(self._workers))):
+            self._start(Worker(self.spec, self, self._around.log_sink, kept=True))
+        self.settle()
+
+    def _shed(self) -> None:
+        """Stop idle workers beyond the concurrency; busy ones follow when they are done."""
+        over = len(self._starting) + len(self._busy) + len(self._idle) - self.spec.concurrency
+        for worker in tuple(self._idle)[: max(0, over)]:
+            worker.stop()
 
     def _go_on(self) -> None:
-        self._hold_timer = None
-        self._serve()
+        self.serve()
+        self._keep_ready()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Set what depends on how much is going on: timers, and the events that ``retire`` waits for."""
         active = bool(self._starting or self._busy)
         if active and self._look_timer is None:
             self._look_timer = self._loop.call_later(_LOOK_S, self._look)
-        if self._idle and self._reap_timer is None:
+        if self._idle and self._reap_timer is None and self._idle.spare():
             self._reap_timer = self._loop.call_later(self._around.idle_s, self._reap)
         if self._retired:
             if not (self._waiting or self._busy):
@@ -275,22 +289,12 @@ class Pool:
         now = time.monotonic()
         for worker in (*self._starting, *self._busy):
             worker.look(now)
-        self._settle()
+        self.settle()
 
     def _reap(self) -> None:
         self._reap_timer = None
-        now = time.monotonic()
-        count = scaling.workers_to_stop([worker.since for worker in self._idle], now, self._around.idle_s)
-        for worker in self._idle[:count]:
+        outworn, wait = self._idle.outworn(time.monotonic(), self._around.idle_s)
+        for worker in outworn:
             worker.stop()
-        if self._idle:
-            wait = max(0.0, self._idle[0].since + self._around.idle_s - now)
+        if wait is not None:
             self._reap_timer = self._loop.call_later(wait, self._reap)
-
-
-def _closing(endpoint: str) -> Throttled:
-    return Throttled(
-        f"{endpoint} is shutting down or was replaced",
-        "send it again in a second",
-        reason=scaling.RATE_REASON,
-    )

@@ -9,10 +9,13 @@ import time
 import uuid
 from pathlib import Path
 
-from firstlight.invoke.types import LATEST, REGION, WorkerSpec
+from firstlight.invoke.types import REGION, WorkerSpec
 
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
+_PEAK_S = 0.01
 _MARGIN = 1024 * 1024 * 1024
+FILES = 1024
+"""Files a worker may have open (AWS Lambda quotas, "File descriptors")."""
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -23,7 +26,7 @@ def import_path() -> str:
     return os.pathsep.join(folders)
 
 
-def environment(spec: WorkerSpec, runtime_api: str) -> dict[str, str]:
+def environment(spec: WorkerSpec, runtime_api: str, initialization: str = "on-demand") -> dict[str, str]:
     """The environment of one worker, complete: nothing is inherited from the server's but its cache folder.
 
     ``HOME`` is not set, as on Lambda; proxies and AWS credentials reach a worker only when the endpoint names them.
@@ -31,6 +34,7 @@ def environment(spec: WorkerSpec, runtime_api: str) -> dict[str, str]:
     Args:
         spec: its ``env`` comes last and wins over all but the variables Lambda reserves.
         runtime_api: ``host:port`` or ``unix:/path``.
+        initialization: why it is started: ``on-demand``, ``provisioned-concurrency`` or ``snap-start``.
     """
     folder = task_root(spec)
     region = spec.env.get("AWS_REGION", REGION)
@@ -44,16 +48,18 @@ def environment(spec: WorkerSpec, runtime_api: str) -> dict[str, str]:
         "AWS_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
         "AWS_LAMBDA_FUNCTION_NAME": spec.endpoint,
-        "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
+        "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.endpoint}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{LATEST}]{uuid.uuid4().hex}",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{spec.version}]{uuid.uuid4().hex}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "LAMBDA_TASK_ROOT": str(folder),
         "FIRSTLIGHT_PATH": import_path(),
         "FIRSTLIGHT_STARTED_NS": str(time.perf_counter_ns()),
     }
+    if initialization == "snap-start":  # a copy's log is not the one its first life had
+        del env["AWS_LAMBDA_LOG_GROUP_NAME"], env["AWS_LAMBDA_LOG_STREAM_NAME"]
     if spec.bundle is not None:
         env["FIRSTLIGHT_BUNDLE"] = str(spec.bundle)
         if spec.task is not None:
@@ -98,16 +104,21 @@ def data_limit(memory_mb: int) -> int:
     return memory_mb * 1024 * 1024 + _MARGIN
 
 
-def set_data_limit(pid: int, memory_mb: int) -> None:
-    """Put the ceiling on a running process; only Linux can."""
+def set_limits(pid: int, memory_mb: int) -> None:
+    """Put the ceiling on a running process, and Lambda's limit of open files; no core is written. Only Linux can."""
     if sys.platform == "linux":
         import resource
 
-        limit = data_limit(memory_mb)
-        try:
-            resource.prlimit(pid, resource.RLIMIT_DATA, (limit, limit))
-        except (ProcessLookupError, PermissionError, ValueError):
-            pass  # it has ended, or a lower limit is set already: both leave nothing to do
+        limits = (
+            (resource.RLIMIT_DATA, data_limit(memory_mb)),
+            (resource.RLIMIT_NOFILE, FILES),
+            (resource.RLIMIT_CORE, 0),
+        )
+        for what, most in limits:
+            try:
+                resource.prlimit(pid, what, (most, most))
+            except (ProcessLookupError, PermissionError, ValueError):
+                pass  # it has ended, or a lower limit is set already: both leave nothing to do
 
 
 class Memory:
@@ -117,10 +128,11 @@ class Memory:
         pid: of a process that runs now.
     """
 
-    __slots__ = ("_most", "_now", "_peak")
+    __slots__ = ("_looked", "_most", "_now", "_peak")
 
     def __init__(self, pid: int) -> None:
         self._most = 0.0
+        self._looked = 0.0
         self._now = _opened(f"/proc/{pid}/statm")
         self._peak = _opened(f"/proc/{pid}/status")
 
@@ -139,9 +151,15 @@ class Memory:
         return resident
 
     def peak_mb(self) -> float:
-        """The most resident memory it ever had (``VmHWM``); once it has ended, the most that was seen."""
-        if self._peak < 0:
+        """The most resident memory it ever had (``VmHWM``); once it has ended, the most that was seen.
+
+        The system takes twenty microseconds to write its answer, so it is asked once in some milliseconds: after
+        every invocation that takes that long, and of those that are shorter after one of several.
+        """
+        now = time.monotonic()
+        if self._peak < 0 or now - self._looked < _PEAK_S:
             return self._most
+        self._looked = now
         try:
             text = os.pread(self._peak, 4096, 0)
         except OSError:

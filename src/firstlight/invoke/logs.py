@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 
 LogSink = Callable[[str, str, str], None]
 """``sink(endpoint, request_id, text)``: one or more whole lines; the request id is empty outside an invocation."""
 
 TAIL_BYTES = 4096
+RATE_BYTES = 1 << 20
+"""What is forwarded of one worker's log in a second; more is counted and left out, but for the end."""
 _READ = 65536
+"""As much as a pipe holds."""
+_READS = 4
 _LINE_LIMIT = 65536
 
 
@@ -20,11 +25,18 @@ class LogPipe:
     Args:
         endpoint: whose worker it is.
         sink: where lines go, None to only keep the tail.
+        clock: seconds.
     """
 
-    def __init__(self, endpoint: str, sink: LogSink | None) -> None:
+    def __init__(
+        self, endpoint: str, sink: LogSink | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._endpoint = endpoint
         self._sink = sink
+        self._clock = clock
+        self._second = 0.0
+        self._room = 0
+        self._left_out = 0
         self._request_id = ""
         self._tail = bytearray()
         self._line = bytearray()
@@ -53,8 +65,8 @@ class LogPipe:
             self._sink(self._endpoint, self._request_id, text)
 
     def drain(self) -> None:
-        """Take what is in the pipe now, at most 4 MB of it: a worker that writes on and on must not stop the server."""
-        for _ in range(64):
+        """Take what is in the pipe now, or a little more: a worker that writes on and on must not stop the server."""
+        for _ in range(_READS):
             if self._reader < 0:
                 return
             try:
@@ -91,7 +103,7 @@ class LogPipe:
 
     def _take(self, data: bytes) -> None:
         self._keep(data)
-        if self._sink is None:
+        if self._sink is None or not self._has_room(len(data)):
             return
         self._line += data
         cut = self._line.rfind(b"\n") + 1
@@ -100,8 +112,26 @@ class LogPipe:
         if cut:
             self._forward(cut)
 
+    def _has_room(self, size: int) -> bool:
+        """Whether that many bytes more may be forwarded now; a line about those that were not goes before them."""
+        if self._room < size and self._clock() - self._second >= 1:
+            self._second, self._room = self._clock(), RATE_BYTES
+            self._tell_left_out()
+        if self._room < size:
+            self._left_out += size
+            return False
+        self._room -= size
+        return True
+
+    def _tell_left_out(self) -> None:
+        if self._left_out and self._sink is not None:
+            self._forward(len(self._line))
+            said = f"{self._left_out} bytes are left out here: a worker may log {RATE_BYTES} in a second\n"
+            self._left_out = 0
+            self._sink(self._endpoint, self._request_id, said)
+
     def _keep(self, data: bytes) -> None:
-        self._tail += data
+        self._tail += data[-TAIL_BYTES:]
         if len(self._tail) > TAIL_BYTES:
             del self._tail[:-TAIL_BYTES]
 
@@ -109,10 +139,12 @@ class LogPipe:
         """An unfinished line ends where its invocation does."""
         if self._tail and self._tail[-1] != 10:
             self._keep(b"\n")
-        if self._line:
-            self._forward(len(self._line))
+        self._forward(len(self._line))
+        self._tell_left_out()
 
     def _forward(self, cut: int) -> None:
+        if not cut:
+            return
         text = self._line[:cut].decode("utf-8", "replace")
         del self._line[:cut]
         if self._sink is not None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 
-from firstlight.invoke.types import LATEST, RESPONSE_LIMIT, Report
+from firstlight.invoke.types import LATEST, RESPONSE_LIMIT, STREAM_LIMIT, Report
 
 _SIGNALS = {
     1: "hangup",
@@ -25,9 +26,11 @@ _SIGNALS = {
     15: "terminated",
 }
 
-
 CANCELLED_TEXT = "the caller went away, so the work was ended"
 """The log line of an invocation that nobody waited for any more."""
+
+UNHEARD_TEXT = "the worker went on all the same, and was ended"
+"""The log line of an abandoned invocation whose worker had to be killed."""
 
 
 def exit_text(status: int) -> str:
@@ -62,16 +65,18 @@ def timeout_text(timeout_s: float) -> str:
     return f"Task timed out after {timeout_s:.2f} seconds"
 
 
-def too_large() -> bytes:
+def too_large(limit: int = RESPONSE_LIMIT) -> bytes:
     """The answer when the function's answer has more bytes than Lambda carries."""
     return _error(
         "Function.ResponseSizeTooLarge",
-        f"Response payload size exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes).",
+        f"Response payload size exceeded maximum allowed payload size ({limit} bytes).",
     )
 
 
 def stream_error(kind: str) -> bytes:
     """The error of a stream that broke off without saying more than its type."""
+    if kind == "Function.ResponseSizeTooLarge":
+        return too_large(STREAM_LIMIT)
     return _error(kind, "the stream of the answer was broken off")
 
 
@@ -123,6 +128,12 @@ class InitFailure:
             return f"init: {exit_text(self.status)}"
         return f"init: stopped after {took_s:.1f} s without being ready; raise `timeout` of the endpoint"
 
+    def reason(self) -> str:
+        """Why, in a line."""
+        if self.body is not None:
+            return error_type(self.body) or "the init failed"
+        return self.text(0.0) if self.status is not None else self.outcome
+
     def answer(self, request_id: str, timeout_s: float) -> bytes:
         """The function error for one invocation."""
         if self.body is not None:
@@ -134,24 +145,64 @@ class InitFailure:
         return timed_out(request_id, timeout_s)
 
 
-def start_line(request_id: str) -> str:
-    return f"START RequestId: {request_id} Version: {LATEST}\n"
+def start_line(request_id: str, version: str = LATEST) -> str:
+    """START, as Lambda writes it before each invocation."""
+    return f"START RequestId: {request_id} Version: {version}\n"
 
 
-def end_lines(request_id: str, report: Report) -> str:
-    """END and REPORT, as Lambda writes them after each invocation; ``Init Duration`` only after a cold start."""
+def end_lines(request_id: str, report: Report, ending: str = "") -> str:
+    """END and REPORT, as Lambda writes them after each invocation; ``Init Duration`` only after a cold start.
+
+    A worker that was restored from a snapshot has ``Restore Duration`` instead (SnapStart).
+
+    Args:
+        ending: what ``ending`` says of an invocation that the platform had to end.
+    """
     init = "" if report.init_ms is None else f"Init Duration: {report.init_ms:.2f} ms\t"
+    if report.restore_ms is not None:
+        billed = math.ceil(report.restore_ms)
+        init = f"Restore Duration: {report.restore_ms:.2f} ms\tBilled Restore Duration: {billed} ms\t"
     return (
         f"END RequestId: {request_id}\n"
         f"REPORT RequestId: {request_id}\t"
         f"Duration: {report.duration_ms:.2f} ms\tBilled Duration: {report.billed_ms} ms\t"
-        f"Memory Size: {report.memory_mb} MB\tMax Memory Used: {report.max_memory_mb} MB\t{init}\n"
+        f"Memory Size: {report.memory_mb} MB\tMax Memory Used: {report.max_memory_mb} MB\t{init}{ending}\n"
     )
 
 
-def init_report_line(init_ms: float, status: str, kind: str) -> str:
-    """What Lambda writes when an init did not succeed."""
-    return f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: init\tStatus: {status}\tError Type: {kind}\n"
+def ending(outcome: str, body: bytes) -> str:
+    """The end of the REPORT line of an invocation whose worker did not live through it; empty for all others.
+
+    Args:
+        outcome: as in ``Reply``.
+        body: the error it was answered with.
+    """
+    if outcome == "timeout":
+        return "Status: timeout"
+    return f"Status: error\tError Type: {error_type(body)}" if outcome == "crash" else ""
+
+
+def init_line(init_ms: float) -> str:
+    """What Lambda writes when an init nobody waited for is over (provisioned concurrency, SnapStart)."""
+    return f"INIT_REPORT Init Duration: {init_ms:.2f} ms\n"
+
+
+def restore_lines(restore_ms: float) -> str:
+    """What Lambda writes when a worker was restored from a snapshot."""
+    version = f"python:{sys.version_info.major}.{sys.version_info.minor}"
+    return f"RESTORE_START Runtime Version: {version}\nRESTORE_REPORT Restore Duration: {restore_ms:.2f} ms\n"
+
+
+def init_report_line(init_ms: float, status: str, kind: str, early: bool = False) -> str:
+    """What Lambda writes when an init did not succeed.
+
+    Args:
+        early: no invocation waited for it.
+    """
+    phase = "init" if early else "invoke"
+    return (
+        f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: {phase}\tStatus: {status}\tError Type: {kind}\n"
+    )
 
 
 def billed_ms(duration_ms: float, init_ms: float | None) -> int:

@@ -15,19 +15,28 @@ from typing import Protocol
 
 from firstlight.runtime.errors import WorkerFailed
 
+PROCESSES = 1024
+"""Processes and threads of a worker (AWS Lambda quotas, "Execution processes/threads")."""
+
 OnExit = Callable[[int], None]
 """Called once with the exit code, or the negative number of the signal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What to run. ``output`` is the descriptor for both stdout and stderr."""
+    """What to run.
+
+    Args:
+        output: the descriptor for both stdout and stderr.
+        processes: processes and threads it may have, all it starts included.
+    """
 
     command: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
     output: int
     memory_mb: int
+    processes: int = PROCESSES
 
 
 class Process(Protocol):
@@ -47,8 +56,19 @@ class Launcher(Protocol):
     async def close(self) -> None: ...
 
 
+def not_started(launch: Launch, reason: str | None) -> WorkerFailed:
+    """Why a program could not be started, for its user."""
+    return WorkerFailed(
+        f"a worker could not be started with {launch.command[0]} in {launch.cwd}: {reason}",
+        "check that the program and the folder exist and may be used",
+    )
+
+
 class SpawnLauncher:
-    """Starts every worker as a new program."""
+    """Starts every worker as a new program, with nothing above it but this process."""
+
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
 
     async def launch(self, launch: Launch, on_exit: OnExit) -> Process:
         """Start it in a session of its own, so that it is killed with its children and Ctrl-C does not reach it.
@@ -67,12 +87,7 @@ class SpawnLauncher:
                 start_new_session=True,
             )
         except OSError as error:
-            message = (
-                f"a worker could not be started with {launch.command[0]} in {launch.cwd}: {error.strerror}"
-            )
-            raise WorkerFailed(
-                message, "check that the program and the folder exist and may be used"
-            ) from error
+            raise not_started(launch, error.strerror) from error
         return _Spawned(popen, on_exit)
 
     async def close(self) -> None:

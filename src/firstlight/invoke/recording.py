@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from firstlight.invoke.assignments import Waiter
 from firstlight.invoke.outcomes import error_type
-from firstlight.invoke.types import ByteStream, Invocation, Invoker, Reply, Throttled, WorkerSpec
+from firstlight.invoke.provisioning import Provisioned
+from firstlight.invoke.recorded_stream import RecordedStream
+from firstlight.invoke.types import Invocation, Invoker, Reply, Throttled, WorkerSpec
 from firstlight.runtime.errors import EndpointNotFound, FirstlightError, RecordError
 
 _AT_ONCE_BYTES = 16 * 1024
@@ -40,9 +43,13 @@ class LocalInvoker(Invoker, Protocol):
 
     def status(self) -> dict[str, dict[str, Any]]: ...
 
-    def leave(self, request_id: str) -> None: ...
+    def submit(self, invocation: Invocation, waiter: Waiter) -> None: ...
+
+    def leave(self, request_id: str, kill_after_s: float | None = None) -> None: ...
 
     def replace(self, specs: Mapping[str, WorkerSpec]) -> None: ...
+
+    def provisioned(self, name: str) -> Provisioned: ...
 
 
 class RecordingInvoker:
@@ -65,6 +72,7 @@ class RecordingInvoker:
         self.status = inner.status
         self.leave = inner.leave
         self.replace = inner.replace
+        self.provisioned = inner.provisioned
 
     async def invoke(self, invocation: Invocation) -> Reply:
         """As the inner invoker's; the reply, or the end of its stream, waits for the record.
@@ -72,12 +80,15 @@ class RecordingInvoker:
         Raises:
             EndpointNotFound, PayloadTooLarge, Throttled, WorkerFailed.
         """
-        task = self.task(self._carry(invocation))
+        waiter = _Waiter(self, invocation)
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(self._leave)
+            self._inner.submit(invocation, waiter)
+        except EndpointNotFound:
             raise
+        except FirstlightError as error:
+            await self._keep(self._refusal(invocation, waiter.began, error))
+            raise
+        return await waiter.caller
 
     async def close(self) -> None:
         """Close the inner invoker, then wait for the records still to be written."""
@@ -85,20 +96,27 @@ class RecordingInvoker:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _carry(self, invocation: Invocation) -> Reply:
-        began = time.time()
-        try:
-            reply = await self._inner.invoke(invocation)
-        except EndpointNotFound:
-            raise
-        except FirstlightError as error:
-            await self._keep(self._refusal(invocation, began, error))
-            raise
+    def take(self, waiter: _Waiter, reply: Reply) -> None:
+        """Record a reply and hand it on; one that streams is recorded at its end."""
+        invocation, began = waiter.invocation, waiter.began
         if reply.stream is not None:
-            reply.stream = _RecordedStream(self, invocation, began, reply, reply.stream)
-            return reply
-        await self.keep_reply(invocation, began, reply, len(reply.payload), reply.payload)
-        return reply
+            reply.stream = RecordedStream(self, invocation, began, reply, reply.stream)
+            waiter.hand_on(reply)
+            return
+        if self._takes_long(max(len(invocation.payload), len(reply.payload))):
+            self.task(self._take_later(waiter, reply))
+            return
+        texts = self._text(invocation.payload), self._text(reply.payload)
+        submitted = self._recorder.submit(self._record(invocation, began, reply, len(reply.payload), texts))
+        if submitted.done():
+            _warn(reply, submitted.exception())
+            waiter.hand_on(reply)
+        else:
+            self.task(self._hand_on_once(submitted, waiter, reply))
+
+    def refuse(self, waiter: _Waiter, error: Exception) -> None:
+        """Record that no worker could take an invocation, and say so."""
+        self.task(self._refuse(waiter, error))
 
     async def keep_reply(
         self, invocation: Invocation, began: float, reply: Reply, size: int, output: bytes
@@ -110,36 +128,16 @@ class RecordingInvoker:
             size: bytes of the answer.
             output: the bytes themselves, as far as the policy asks for them.
         """
-        report = reply.report
-        failed = reply.function_error is not None
-        record = {
-            **self._known(invocation, began),
-            "status": reply.outcome,
-            "error_type": error_type(reply.payload) if failed else None,
-            "duration_ms": report.duration_ms,
-            "queue_ms": report.queue_ms,
-            "init_ms": report.init_ms,
-            "cold": report.cold,
-            "response_bytes": size,
-            "max_memory_mb": report.max_memory_mb,
-            "warnings": report.warnings,
-            "inputs": await self._text(invocation.payload),
-            "outputs": await self._text(output),
-        }
-        refused = await self._keep(record)
-        if refused:
-            report.warnings.append(refused)
+        if self._takes_long(max(len(invocation.payload), len(output))):
+            redacting = (asyncio.to_thread(self._text, text) for text in (invocation.payload, output))
+            inputs, outputs = await asyncio.gather(*redacting)
+        else:
+            inputs, outputs = self._text(invocation.payload), self._text(output)
+        _warn(reply, await self._keep(self._record(invocation, began, reply, size, (inputs, outputs))))
 
     def gather(self) -> bool:
         """Whether the bytes of a stream are wanted for its record."""
         return self._policy.store != "none"
-
-    def _leave(self, task: asyncio.Task[Reply]) -> None:
-        """The caller went away before there was a reply; where that is a stream now, nobody will read it."""
-        if not task.cancelled() and task.exception() is None:
-            stream = task.result().stream
-            if stream is not None:
-                self.task(stream.aclose())
 
     def task(self, coroutine: Any) -> asyncio.Task[Any]:
         """Run something that is done even when whoever asked for it has gone; ``close`` waits for it."""
@@ -155,8 +153,15 @@ class RecordingInvoker:
             "endpoint": invocation.endpoint,
             "wire": invocation.wire,
             "request_bytes": len(invocation.payload),
-            "model": self._inner.function(invocation.endpoint).digest or None,
+            "model": self._digest(invocation.pool),
         }
+
+    def _digest(self, pool: str) -> str | None:
+        """What answered; unknown where it was taken away while it did."""
+        try:
+            return self._inner.function(pool).digest or None
+        except EndpointNotFound:
+            return None
 
     def _refusal(self, invocation: Invocation, began: float, error: FirstlightError) -> dict[str, Any]:
         """The record of an invocation no worker took; its text is not kept."""
@@ -165,88 +170,123 @@ class RecordingInvoker:
         status = "throttled" if throttled else "error"
         return {**self._known(invocation, began), "status": status, "error_type": kind, "cold": False}
 
-    async def _text(self, data: bytes) -> str | None:
-        """What the policy keeps of an event or an answer."""
-        match self._policy.store:
-            case "hash":
-                return hashlib.sha256(data).hexdigest()
-            case "full":
-                return data.decode("utf-8", "replace")
-            case "redacted":
-                from firstlight.runtime.records.redaction import redact_payload
-
-                if len(data) <= _AT_ONCE_BYTES:
-                    return redact_payload(data)
-                return await asyncio.to_thread(redact_payload, data)
-        return None
-
-    async def _keep(self, record: Mapping[str, Any]) -> str:
-        """Wait until the record is committed; a sentence when it could not be."""
-        submitted = self._recorder.submit(record)
-        try:
-            if submitted.done():
-                submitted.result()
-            else:
-                await asyncio.wrap_future(submitted)
-        except RecordError as error:
-            return f"this invocation was not recorded: {error.message}"
-        return ""
-
-
-class _RecordedStream:
-    """A streamed answer whose end waits for its record."""
-
-    def __init__(
+    def _record(
         self,
-        invoker: RecordingInvoker,
         invocation: Invocation,
         began: float,
         reply: Reply,
-        stream: ByteStream,
-    ) -> None:
+        size: int,
+        texts: tuple[str | None, str | None],
+    ) -> dict[str, Any]:
+        report = reply.report
+        return {
+            **self._known(invocation, began),
+            "status": reply.outcome,
+            "error_type": error_type(reply.payload) if reply.function_error is not None else None,
+            "duration_ms": report.duration_ms,
+            "queue_ms": report.queue_ms,
+            "init_ms": report.init_ms,
+            "cold": report.cold,
+            "response_bytes": size,
+            "max_memory_mb": report.max_memory_mb,
+            "warnings": report.warnings or None,
+            "inputs": texts[0],
+            "outputs": texts[1],
+        }
+
+    def _takes_long(self, size: int) -> bool:
+        return size > _AT_ONCE_BYTES and self._policy.store == "redacted"
+
+    def _text(self, data: bytes) -> str | None:
+        """What the policy keeps of an event or an answer."""
+        store = self._policy.store
+        if store == "none":
+            return None
+        if store == "hash":
+            return hashlib.sha256(data).hexdigest()
+        if store == "full":
+            return data.decode("utf-8", "replace")
+        from firstlight.runtime.records.redaction import redact_payload
+
+        return redact_payload(data)
+
+    async def _take_later(self, waiter: _Waiter, reply: Reply) -> None:
+        await self.keep_reply(waiter.invocation, waiter.began, reply, len(reply.payload), reply.payload)
+        waiter.hand_on(reply)
+
+    async def _hand_on_once(self, submitted: Future[None], waiter: _Waiter, reply: Reply) -> None:
+        _warn(reply, await _kept(submitted))
+        waiter.hand_on(reply)
+
+    async def _refuse(self, waiter: _Waiter, error: Exception) -> None:
+        if isinstance(error, FirstlightError) and not isinstance(error, EndpointNotFound):
+            await self._keep(self._refusal(waiter.invocation, waiter.began, error))
+        if not waiter.caller.done():
+            waiter.caller.set_exception(error)
+
+    async def _keep(self, record: Mapping[str, Any]) -> BaseException | None:
+        """Wait until the record is committed; why it could not be."""
+        return await _kept(self._recorder.submit(record))
+
+
+class _Waiter:
+    """Takes a reply from the inner invoker, whether or not its caller is still there.
+
+    Args:
+        invoker: keeps the record.
+        invocation: what was asked.
+
+    Attributes:
+        caller: is done when the reply is recorded; cancelled where the caller went away.
+        began: seconds since the epoch.
+    """
+
+    __slots__ = ("_invoker", "_taken", "began", "caller", "invocation")
+
+    def __init__(self, invoker: RecordingInvoker, invocation: Invocation) -> None:
         self._invoker = invoker
-        self._invocation = invocation
-        self._began = began
-        self._reply = reply
-        self._inner = stream
-        self._size = 0
-        self._chunks: list[bytes] = []
-        self._kept: asyncio.Task[None] | None = None
+        self._taken = False
+        self.invocation = invocation
+        self.began = time.time()
+        self.caller: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
-    def __aiter__(self) -> _RecordedStream:
-        return self
+    def done(self) -> bool:
+        return self._taken
 
-    async def __anext__(self) -> bytes:
-        if self._kept is not None:
-            raise StopAsyncIteration
+    def cancelled(self) -> bool:
+        """Never: a caller that goes away does not stop the record."""
+        return False
+
+    def set_result(self, reply: Reply) -> None:
+        self._taken = True
         try:
-            data = await anext(self._inner)
-        except StopAsyncIteration:
-            await self._record(self._keep())
-            raise
-        self._size += len(data)
-        if self._invoker.gather():
-            self._chunks.append(data)
-        return data
+            self._invoker.take(self, reply)
+        except Exception as error:  # the pool that hands over the reply is not who can do anything about it
+            if not self.caller.done():
+                self.caller.set_exception(error)
 
-    async def aclose(self) -> None:
-        """The reader leaves: the function's work is ended, and what it was until then is recorded."""
-        await self._record(self._end())
+    def set_exception(self, error: Exception) -> None:
+        self._taken = True
+        self._invoker.refuse(self, error)
 
-    async def _record(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work once, also when whoever waits for it gives up."""
-        if self._kept is None:
-            self._kept = self._invoker.task(work)
-        else:
-            work.close()
-        await asyncio.shield(self._kept)
+    def hand_on(self, reply: Reply) -> None:
+        """Give the reply to its caller; a stream that nobody will read is closed."""
+        if not self.caller.done():
+            self.caller.set_result(reply)
+        elif reply.stream is not None:
+            self._invoker.task(reply.stream.aclose())
 
-    async def _end(self) -> None:
-        await self._inner.aclose()
-        if self._reply.outcome == "ok":
-            self._reply.outcome = "cancelled"
-        await self._keep()
 
-    async def _keep(self) -> None:
-        output = b"".join(self._chunks)
-        await self._invoker.keep_reply(self._invocation, self._began, self._reply, self._size, output)
+async def _kept(submitted: Future[None]) -> BaseException | None:
+    """Wait until a record is committed; why it could not be."""
+    if not submitted.done():
+        await asyncio.wait((asyncio.wrap_future(submitted),))
+    return submitted.exception()
+
+
+def _warn(reply: Reply, error: BaseException | None) -> None:
+    """A record that was not written is a warning: the answer was paid for."""
+    if isinstance(error, RecordError):
+        reply.report.warnings.append(f"this invocation was not recorded: {error.message}")
+    elif error is not None:
+        raise error

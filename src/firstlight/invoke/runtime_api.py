@@ -132,6 +132,10 @@ class RuntimeApi:
             self._waiting = None
             self._listener.on_lost()
 
+    def is_waiting(self, connection: Connection) -> bool:
+        """Whether the worker waits on this connection for its next invocation."""
+        return connection is self._waiting
+
     def limit(self, request: Request) -> int:
         """Bytes the body of a request may have."""
         return STREAM_LIMIT if request.streaming else RESPONSE_LIMIT

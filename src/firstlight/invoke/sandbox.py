@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firstlight.invoke import limits, walled
 from firstlight.invoke.connection import listen_tcp, listen_unix
+from firstlight.invoke.forks import Forked
 from firstlight.invoke.logs import LogPipe, LogSink
 from firstlight.invoke.processes import Launch, Launcher, OnExit, Process
 from firstlight.invoke.runtime_api import RuntimeApi
@@ -21,11 +22,15 @@ class Sandbox:
         spec: what runs in it.
         api: what its process talks to.
         sink: where its log lines go.
+        kind: why it is started, as in AWS_LAMBDA_INITIALIZATION_TYPE.
     """
 
-    def __init__(self, spec: WorkerSpec, api: RuntimeApi, sink: LogSink | None) -> None:
+    def __init__(
+        self, spec: WorkerSpec, api: RuntimeApi, sink: LogSink | None, kind: str = "on-demand"
+    ) -> None:
         self.log = LogPipe(spec.endpoint, sink)
         self._spec = spec
+        self._kind = kind
         self._api = api
         self._process: Process | None = None
         self._memory: limits.Memory | None = None
@@ -36,6 +41,11 @@ class Sandbox:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
+
+    @property
+    def restored(self) -> bool:
+        """Whether it is a copy of a worker that was initialised before."""
+        return self._spec.snap_start and isinstance(self._process, Forked)
 
     async def start(self, launcher: Launcher, path: Path, on_exit: OnExit) -> None:
         """Listen at ``path`` (a client of another make gets a loopback port), then start the process.
@@ -49,14 +59,14 @@ class Sandbox:
             address = f"unix:{path}"
         else:
             self._server, address = await listen_tcp(self._api)
-        env = limits.environment(spec, address)
+        env = limits.environment(spec, address, self._kind)
         words = walled.command(limits.command(spec), spec.walls, path.parent)
         launch = Launch(words, env, limits.task_root(spec), self.log.writer, spec.memory_mb)
         process = await launcher.launch(launch, on_exit)
         self._process = process
         self.log.close_writer()
         self._memory = limits.Memory(process.pid)
-        limits.set_data_limit(process.pid, spec.memory_mb)
+        limits.set_limits(process.pid, spec.memory_mb)
         if self._killed:
             process.kill()
 

@@ -33,6 +33,7 @@ def workers_to_start(
     limit: int,
     service_s: float | None = None,
     start_s: float | None = None,
+    lasted_s: float = 0.0,
 ) -> int:
     """How many more workers to start for the invocations that wait.
 
@@ -40,16 +41,22 @@ def workers_to_start(
     time a start takes, a busy worker answers ``start_s / service_s`` invocations; one that is coming counts for at
     least the one it will take first. With nothing measured yet every waiting invocation gets a worker, up to the limit.
 
+    A queue that has not been empty for as long as two starts take is no crowd that passes: callers come back as soon
+    as they are answered. One more worker at a time is started for it, although each alone of those who wait would
+    be served before that is up.
+
     Args:
         waiting: invocations in the queue.
         coming: workers that are starting, or have answered and are about to ask for more.
         busy: workers in the middle of an invocation (an idle one would have taken the work).
         limit: workers at most, of all states.
+        lasted_s: for how long the queue has not been empty.
     """
     share = start_s / service_s if service_s and start_s else 0.0
     left = waiting - coming * max(1.0, share) - busy * share
     if left < 1e-9:
-        return 0
+        lasting = start_s is not None and lasted_s > 2 * start_s and not coming
+        return int(lasting and waiting > 0 and busy < limit)
     wanted = max(1, math.ceil(left / max(1.0, share) - 1e-9))
     return max(0, min(wanted, limit - coming - busy))
 

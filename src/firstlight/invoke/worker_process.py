@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from firstlight.invoke import outcomes, scaling
-from firstlight.invoke.assignments import Assignment
+from firstlight.invoke import headers, outcomes, scaling
+from firstlight.invoke.assignments import WARM, Assignment, Cold
 from firstlight.invoke.connection import Connection
 from firstlight.invoke.logs import LogSink
 from firstlight.invoke.outcomes import InitFailure
@@ -18,41 +17,11 @@ from firstlight.invoke.processes import Launcher
 from firstlight.invoke.runtime_api import RuntimeApi
 from firstlight.invoke.runtime_messages import Answer
 from firstlight.invoke.sandbox import Sandbox
+from firstlight.invoke.snapshot import HOOK_ERRORS, hook_failed
 from firstlight.invoke.streams import ReplyStream, Streaming
-from firstlight.invoke.types import WorkerSpec, function_arn, new_trace_id
+from firstlight.invoke.types import WorkerSpec
+from firstlight.invoke.worker_states import Owner, State
 from firstlight.runtime.errors import FirstlightError, WorkerFailed
-
-
-class State(Enum):
-    """The life of a worker."""
-
-    STARTING = "starting"
-    IDLE = "idle"
-    BUSY = "busy"
-    STOPPING = "stopping"
-    GONE = "gone"
-
-
-class Owner(Protocol):
-    """The pool, as its workers know it."""
-
-    def worker_ready(self, worker: Worker) -> None:
-        """It waits for an invocation."""
-
-    def worker_stopping(self, worker: Worker) -> None:
-        """It takes no more invocations and is about to end."""
-
-    def worker_gone(self, worker: Worker) -> None:
-        """Its process has ended."""
-
-    def start_failed(self, error: FirstlightError) -> None:
-        """Its process could not be started; comes before ``worker_gone``."""
-
-    def init_failed(self, worker: Worker, failure: InitFailure) -> None:
-        """It never became ready; comes before ``worker_gone``."""
-
-    def assignment_done(self, assignment: Assignment) -> None:
-        """The reply of an invocation is complete."""
 
 
 class Worker:
@@ -62,21 +31,23 @@ class Worker:
         spec: what to start.
         owner: the pool.
         sink: where its log lines go.
+        kept: it is started to be kept ready (provisioned concurrency), so nobody waits for its init.
     """
 
-    def __init__(self, spec: WorkerSpec, owner: Owner, sink: LogSink | None) -> None:
+    def __init__(self, spec: WorkerSpec, owner: Owner, sink: LogSink | None, *, kept: bool = False) -> None:
         self.spec = spec
+        self.kept = kept
         self.state = State.STARTING
         self.since = time.monotonic()
         self.start_s = 0.0
         self._owner = owner
         self._api = RuntimeApi(self)
-        self._sandbox = Sandbox(spec, self._api, sink)
+        kind = "provisioned-concurrency" if kept else "snap-start" if spec.snap_start else "on-demand"
+        self._sandbox = Sandbox(spec, self._api, sink, kind)
         self._assignment: Assignment | None = None
         self._deadline = 0.0
-        self._init_ms: float | None = None
-        self._init_notes = b""
-        self._arn = function_arn(spec.endpoint)
+        self._kill_at = math.inf
+        self._cold = WARM
 
     @property
     def pid(self) -> int | None:
@@ -104,26 +75,28 @@ class Worker:
         """Give the waiting worker an invocation."""
         now, wall = time.monotonic(), time.time()
         invocation = assignment.invocation
-        init_s = None if self._init_ms is None else self._init_ms / 1000
+        init_s = None if self._cold.init_ms is None else self._cold.init_ms / 1000
         self.state = State.BUSY
         self._assignment = assignment
         assignment.started_at = now
         self._deadline = scaling.deadline(now, self.spec.timeout_s, init_s)
-        self._sandbox.log.begin(invocation.request_id, outcomes.start_line(invocation.request_id))
-        headers = {
-            b"Lambda-Runtime-Deadline-Ms": str(int((wall + self._deadline - now) * 1000)),
-            b"Lambda-Runtime-Invoked-Function-Arn": self._arn,
-            b"Lambda-Runtime-Trace-Id": invocation.trace_id or new_trace_id(wall),
-        }
-        if invocation.client_context is not None:
-            headers[b"Lambda-Runtime-Client-Context"] = invocation.client_context
-        self._api.send(invocation.payload, invocation.request_id, headers)
+        self._kill_at = math.inf
+        line = outcomes.start_line(invocation.request_id, self.spec.version)
+        self._sandbox.log.begin(invocation.request_id, line)
+        told = headers.of_invocation(invocation, wall, self._deadline - now)
+        self._api.send(invocation.payload, invocation.request_id, told)
 
-    def abandon(self, request_id: str) -> bool:
-        """Nobody waits for the answer to an invocation any more: end it, if this worker has it, and go on."""
+    def abandon(self, request_id: str, kill_after_s: float | None = None) -> bool:
+        """Nobody waits for the answer to an invocation any more: end it, if this worker has it, and go on.
+
+        Args:
+            kill_after_s: seconds after which the worker is ended where it has not noticed; None leaves it its deadline.
+        """
         assignment = self._assignment
         if assignment is None or assignment.invocation.request_id != request_id:
             return False
+        if kill_after_s is not None:
+            self._kill_at = min(self._kill_at, time.monotonic() + kill_after_s)
         if not assignment.abandoned:
             assignment.abandoned = True
             assignment.reply.outcome = "cancelled"
@@ -136,6 +109,8 @@ class Worker:
         resident = self._sandbox.resident_mb()
         if resident is not None and scaling.over_memory(resident, self.spec.memory_mb):
             self._stop_for_memory()
+        elif self.state is State.BUSY and now >= self._kill_at:
+            self._stop_unheard()
         elif self.state is State.BUSY and now >= self._deadline:
             self._stop_for_deadline()
         elif self.state is State.STARTING and now >= scaling.init_deadline(self.since, self.spec.timeout_s):
@@ -154,9 +129,7 @@ class Worker:
         if self._assignment is not None:  # it was abandoned, and has ended now
             self._complete(self._assignment, notes)
         if self.state is State.STARTING:
-            self.start_s = time.monotonic() - self.since
-            self._init_ms = self.start_s * 1000
-            self._init_notes = notes
+            self._started(notes)
         if self.state in (State.STARTING, State.BUSY):
             self.state = State.IDLE
             self.since = time.monotonic()
@@ -207,6 +180,9 @@ class Worker:
         if outcomes.is_memory_error(answer.body):
             self._stop_for_memory()
             return
+        if answer.error_type in HOOK_ERRORS:
+            self._not_restored(answer)
+            return
         self._fail_init(
             InitFailure("error", body=self._sandbox.explained(answer.body)),
             "error",
@@ -217,12 +193,25 @@ class Worker:
         if self.state is State.IDLE:
             self.stop()
 
+    def _started(self, notes: bytes) -> None:
+        """Its init is over; the first invocation pays for it, unless it was kept ready before anyone asked."""
+        self.start_s = time.monotonic() - self.since
+        took_ms, log = self.start_s * 1000, self._sandbox.log
+        log.drain()
+        if self._sandbox.restored:
+            self._cold = Cold(restore_ms=took_ms)
+            log.add(outcomes.restore_lines(took_ms))
+        elif self.kept:
+            log.end(outcomes.init_line(took_ms))
+        else:
+            self._cold = Cold(took_ms, notes=notes)
+
     # How it ends.
 
     def _complete(self, assignment: Assignment, notes: bytes = b"") -> None:
         """The invocation is over: measure it, finish its log, hand over the reply."""
         self._assignment = None
-        init_ms, self._init_ms = self._init_ms, None
+        cold, self._cold = self._cold, WARM
         log = self._sandbox.log
         log.drain()
         peak_mb = self._sandbox.peak_mb()
@@ -231,11 +220,10 @@ class Worker:
         if over:
             assignment.fail(outcomes.out_of_memory(assignment.invocation.request_id), "crash")
             log.add(outcomes.memory_text(self.spec.memory_mb) + "\n")
-        if init_ms is not None:
-            assignment.note(self._init_notes)
+        assignment.note(cold.notes)
         assignment.note(notes)
-        report = assignment.measure(time.monotonic(), self.spec.memory_mb, peak_mb, init_ms)
-        assignment.reply.log = log.end(outcomes.end_lines(assignment.invocation.request_id, report))
+        assignment.measure(time.monotonic(), self.spec.memory_mb, peak_mb, cold)
+        assignment.reply.log = log.end(assignment.end_lines())
         self._owner.assignment_done(assignment)
         assignment.deliver()
         if over:
@@ -248,6 +236,14 @@ class Worker:
             request_id = assignment.invocation.request_id
             assignment.fail(outcomes.timed_out(request_id, self.spec.timeout_s), "timeout")
             self._sandbox.log.add(f"{request_id} {outcomes.timeout_text(self.spec.timeout_s)}\n")
+            self._complete(assignment)
+
+    def _stop_unheard(self) -> None:
+        """It was told that nobody waits for its answer, and went on."""
+        assignment = self._assignment
+        self.stop()
+        if assignment is not None:
+            self._sandbox.log.add(f"{assignment.invocation.request_id} {outcomes.UNHEARD_TEXT}\n")
             self._complete(assignment)
 
     def _stop_for_memory(self, notes: bytes = b"") -> None:
@@ -270,8 +266,8 @@ class Worker:
         took_s = time.monotonic() - self.since
         if text := failure.text(took_s):
             self._sandbox.log.add(text + "\n")
-        log = self._sandbox.log.end(outcomes.init_report_line(took_s * 1000, status, kind))
-        self._owner.init_failed(self, replace(failure, log=log))
+        line = outcomes.init_report_line(took_s * 1000, status, kind, self.kept)
+        self._owner.init_failed(self, replace(failure, log=self._sandbox.log.end(line)))
 
     def _exited(self, status: int) -> None:
         """The process has ended, for whatever reason."""
@@ -290,6 +286,11 @@ class Worker:
         self.stop()
         self._owner.start_failed(error)
         self._gone()
+
+    def _not_restored(self, answer: Answer) -> None:
+        """A hook around its snapshot failed."""
+        self.stop()
+        self._owner.start_failed(hook_failed(self.spec, answer.body))
 
     def _gone(self) -> None:
         self.stop()

@@ -25,6 +25,7 @@ sys.path[:0] = [entry for entry in os.environ.get("FIRSTLIGHT_PATH", "").split(o
 # The script's own folder holds a module called types, which the library's must not be taken for.
 sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120
 
+from firstlight.invoke import families  # noqa: E402
 from firstlight.runtime import jsons  # noqa: E402
 
 TYPE_CHECKING = False
@@ -71,6 +72,7 @@ class Zygote:
     def __init__(self, control: _socket.socket) -> None:
         self._control = control
         self._children: dict[int, int] = {}  # pidfd -> pid
+        families.adopt()
         self._poll = select.poll()
         self._poll.register(control.fileno(), select.POLLIN)
 
@@ -83,6 +85,7 @@ class Zygote:
                     continue
                 data, attached, _, _ = self._control.recvmsg(MESSAGE_BYTES, _socket.CMSG_SPACE(4))
                 if not data:
+                    self._end_all_but(set())
                     return None
                 request = jsons.loads(data.decode())
                 if "kill" in request:
@@ -104,6 +107,7 @@ class Zygote:
             for descriptor in self._children:
                 os.close(descriptor)
             self._control.close()
+            families.adopt()  # what it loses sight of stays below it, and comes to the zygote when it ends
             return True
         os.close(log)
         pidfd = os.pidfd_open(pid)
@@ -118,6 +122,19 @@ class Zygote:
         os.close(pidfd)
         _kill_group(pid)  # what the worker started must not outlive it; unreaped, its id is still its own
         self._say({"exit": pid, "status": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])})
+        self._end_all_but(set(self._children.values()))
+
+    def _end_all_but(self, workers: set[int]) -> None:
+        """Kill what workers that have ended left behind, and wait for it."""
+        while rest := list(families.below(os.getpid(), workers)):
+            for pid, threads, _, _ in rest:
+                if threads:
+                    families.kill(pid)
+            for pid, _, _, _ in rest:
+                try:
+                    os.waitpid(pid, 0)
+                except ChildProcessError:
+                    pass  # not ours yet
 
     def _kill(self, pid: int) -> None:
         if pid in self._children.values():

@@ -34,10 +34,14 @@ class Status(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a job carries: an event for a function (Invoke with InvocationType Event), or an HTTP request."""
+    """What a job carries.
+
+    An event for a function (Invoke with InvocationType Event), an HTTP request, or word of how another job ended.
+    """
 
     EVENT = "event"
     REQUEST = "request"
+    HOOK = "hook"
 
 
 class Condition(StrEnum):
@@ -47,6 +51,7 @@ class Condition(StrEnum):
     RETRIES_EXHAUSTED = "RetriesExhausted"
     AGE_EXCEEDED = "EventAgeExceeded"
     ZERO_CONCURRENCY = "ZeroReservedConcurrency"
+    RECURSIVE = "RecursiveInvocation"
     NONE = ""
 
 
@@ -70,6 +75,7 @@ class Result:
         function_error: ``Unhandled`` or ``Handled`` where the function failed.
         metrics: figures of the last attempt: ``duration_ms``, ``billed_ms``, ``queue_ms``, ``init_ms``, ...
         log: the last 4 KB of the last attempt's log.
+        headers: of an HTTP response, those that belong to the answer; ``content_type`` apart, names lower case.
     """
 
     status: int = 200
@@ -79,6 +85,7 @@ class Result:
     executed_version: str = LATEST
     metrics: Mapping[str, Any] = field(default_factory=dict)
     log: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,10 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Jobs, the newest first, without their payloads and results' bodies; ``next`` is the cursor of the next page."""
+    """Jobs, the newest first, without their payloads, partial answers and results' bodies.
+
+    ``next`` is the cursor of the next page.
+    """
 
     jobs: Sequence[Job]
     next: str | None = None

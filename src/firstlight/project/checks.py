@@ -19,7 +19,10 @@ from firstlight.runtime.errors import InvalidInput, ProjectError
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _URL = re.compile(r"https?://[^/\s]+\S*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ROUTE = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_PARAMETER = re.compile(r"\{([A-Za-z_]\w*)\+?\}", re.ASCII)
+_ROUTE = re.compile(
+    r"(/([A-Za-z0-9._~-]+|\{[A-Za-z_]\w*\}))*/([A-Za-z0-9._~-]+|\{[A-Za-z_]\w*\+?\})", re.ASCII
+)
 STORES = ("none", "hash", "redacted", "full")
 PRECISIONS = (
     *("fp32", "fp16", "int8", "nb8", "q4"),
@@ -163,8 +166,11 @@ def number(low: float, high: float, unit: str, *, whole: bool = False) -> Check:
 def route(place: Place, key: str, value: Any) -> str:
     """A path the gateway does not answer itself."""
     path = text(place, key, value)
-    if not _ROUTE.fullmatch(path):
-        raise place.error(key, f"{path[:80]!r} cannot be a path", 'write it as in route = "/qa"')
+    names = [found[1] for found in _PARAMETER.finditer(path)]
+    if not _ROUTE.fullmatch(path) or len(set(names)) < len(names):
+        raise place.error(
+            key, f"{path[:80]!r} cannot be a path", 'write it as in "/qa", "/songs/{id}" or "/files/{path+}"'
+        )
     if path.split("/")[1] in RESERVED_ROUTES:
         raise place.error(key, f"{path[:80]!r} is a path of the server itself", "choose another path")
     return path

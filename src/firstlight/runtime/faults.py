@@ -81,27 +81,40 @@ def frames(trace: TracebackType | None, whole: bool = True) -> list[str]:
     Args:
         whole: show all frames where none is the user's (a bug of our own) instead of none.
     """
-    import traceback
-
-    found = [
-        (frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in traceback.extract_tb(trace)
-    ]
+    found = _found(trace)
     start = 0
     while start < len(found) and _is_ours(found[start][0]):
         start += 1
     shown = found[start:] or (found if whole else [])
-    return traceback.format_list(shown)
+    try:
+        from traceback import format_list
+    except OSError:
+        return [f'  File "{file}", line {number}, in {name}\n' for file, number, name, _ in shown]
+    return format_list(shown)
+
+
+def _found(trace: TracebackType | None) -> list[tuple[str, int, str, str | None]]:
+    """File, line, function and text of every frame; without the texts where no file can be opened any more."""
+    try:
+        from traceback import extract_tb
+    except OSError:
+        bare: list[tuple[str, int, str, str | None]] = []
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            bare.append((code.co_filename, trace.tb_lineno, code.co_name, None))
+            trace = trace.tb_next
+        return bare
+    return [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in extract_tb(trace)]
 
 
 def xray_cause(error: BaseException) -> str:
     """The error as X-Ray draws it, JSON; empty when it is too long for a header."""
     import os
-    import traceback
 
     stack = [
-        {"label": frame.name, "path": frame.filename, "line": frame.lineno}
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not _is_ours(frame.filename)
+        {"label": name, "path": file, "line": number}
+        for file, number, name, _ in _found(error.__traceback__)
+        if not _is_ours(file)
     ]
     name = "LambdaValidationError" if isinstance(error, Fault) else type(error).__name__
     cause = jsons.dumps(

@@ -8,7 +8,18 @@ Message syntax: RFC 9112 (status line, header fields, chunked bodies with traile
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, SOCK_STREAM, TCP_NODELAY
+import sys
+from _socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    MSG_DONTWAIT,
+    MSG_PEEK,
+    SO_RCVTIMEO,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NODELAY,
+)
 from _socket import socket as Socket  # noqa: N812 - it is a class
 
 TYPE_CHECKING = False
@@ -78,12 +89,14 @@ class Connection:
         self.address = address
         self._sock: Socket | None = None
         self._rest = b""
+        self._patience = 0.0
 
     def open(self) -> Socket:
         """The socket, connected when it is not yet."""
         if self._sock is None:
             self._rest = b""
             self._sock = connect(self.address)
+            self._patience = 0.0
         return self._sock
 
     def close(self) -> None:
@@ -131,14 +144,26 @@ class Connection:
         if self._rest:
             return True
         sock = self.open()
-        sock.settimeout(seconds)
+        self._wait_at_most(sock, seconds)
         try:
             self._rest = sock.recv(_READ)
-        except TimeoutError:
+        except BlockingIOError:
             return False
-        finally:
-            sock.settimeout(None)
+        except ConnectionError:
+            self._rest = b""
         return True  # the end of the connection too is an answer of a kind: receive() will say so
+
+    def _wait_at_most(self, sock: Socket, seconds: float) -> None:
+        """Have the system give up a read after so long; 0 is never.
+
+        Python's own timeout would ask the system four questions for every read, a busy worker waits like this
+        before each of its invocations.
+        """
+        if seconds != self._patience:
+            whole, part = divmod(int(seconds * 1e6), 1_000_000)
+            timeval = whole.to_bytes(8, sys.byteorder) + part.to_bytes(8, sys.byteorder)
+            sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval)
+            self._patience = seconds
 
     def receive(self) -> Answer:
         """The next answer; interim ones (1xx) are passed over.
@@ -162,6 +187,7 @@ class Connection:
     def _more(self) -> bytes:
         if self._sock is None:
             raise WireError("the Runtime API closed the connection", unanswered=True)
+        self._wait_at_most(self._sock, 0.0)
         try:
             return self._sock.recv(_READ)
         except ConnectionError as error:

@@ -11,19 +11,20 @@ import sys
 
 import firstlight
 from firstlight.runtime import jsons
-from firstlight.runtime.http_wire import Connection, WireError
+from firstlight.runtime.http_wire import Answer, Connection, WireError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from firstlight.runtime.http_wire import Answer
 
 _ROOT = "/2018-06-01/runtime/"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 NOTES = "Firstlight-Notes"
 INVOCATION = "Lambda-Runtime-Invocation-Id"
+_ATTEMPT = INVOCATION.lower()
+_SHORT = 16 * 1024
+"""Bytes of an answer that leaves in one write with what follows it."""
 
 
 class RuntimeApiError(Exception):
@@ -73,8 +74,10 @@ class RuntimeClient:
     def __init__(self, address: str) -> None:
         self.connection = Connection(address)
         version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-        host = "localhost" if address.startswith("unix:") else address
         self._asked = b""
+        self._unconfirmed: tuple[bytes, bytes, str] | None = None
+        self._pool = address.startswith("unix:")
+        host = "localhost" if self._pool else address
         self._common = f"Host: {host}\r\nUser-Agent: firstlight/{firstlight.__version__} python/{version}\r\n"
 
     def ask(self, notes: str = "") -> None:
@@ -83,6 +86,8 @@ class RuntimeClient:
         Args:
             notes: what the init took, as JSON, with the first request of a worker.
         """
+        if self._unconfirmed is not None:
+            return  # it went with the answer before
         self._asked = self._head("GET", "invocation/next", {NOTES: notes})
         try:
             self.connection.send(self._asked)
@@ -97,6 +102,8 @@ class RuntimeClient:
             WireError: the Runtime API has gone.
             RuntimeApiError: it refused.
         """
+        if self._unconfirmed is not None:
+            self._confirm(*self._unconfirmed)
         try:
             answer = self.connection.receive()
         except WireError as error:
@@ -107,6 +114,46 @@ class RuntimeClient:
         if answer.status != 200:
             raise RuntimeApiError("invocation/next", answer)
         return Invocation(answer)
+
+    def respond_and_ask(self, invocation: Invocation, body: bytes, content_type: str, notes: str) -> bool:
+        """Post an answer and ask for the next invocation in one write; whether that was done.
+
+        It is only done towards the local pool, with an answer that it never refuses: ``next`` then reads what became
+        of both. The pool says "Accepted" together with the next invocation, so that a worker wakes up once for each.
+        """
+        if not self._pool or len(body) > _SHORT:
+            return False
+        head = self._answer_head(invocation, content_type, notes, len(body))
+        self._asked = self._head("GET", "invocation/next", {})
+        try:
+            self.connection.send(head, body, self._asked)
+        except WireError:
+            self.connection.close()  # whoever asked has hung up
+            return False
+        self._unconfirmed = head, body, notes
+        return True
+
+    def _confirm(self, head: bytes, body: bytes, notes: str) -> None:
+        """Read what became of an answer that was sent with the request for the next invocation."""
+        self._unconfirmed = None
+        try:
+            status = self.connection.receive().status
+        except WireError as error:
+            if not error.unanswered:
+                raise
+            self.connection.close()
+            status = self._once(head, body).status
+            self.ask(notes if status == 403 else "")
+        if status >= 500:  # "Container error. Non-recoverable state. Runtime should exit promptly."
+            raise RuntimeApiError("invocation/response", Answer(status, {}, b""))
+
+    def _answer_head(self, invocation: Invocation, content_type: str, notes: str, size: int) -> bytes:
+        attempt = invocation.headers.get(_ATTEMPT)
+        lines = (
+            f"POST {_ROOT}invocation/{invocation.request_id}/response HTTP/1.1\r\n{self._common}"
+            f"Content-Type: {_line(content_type)}\r\nContent-Length: {size}\r\n{NOTES}: {_line(notes)}\r\n"
+        )
+        return f"{lines}{INVOCATION}: {attempt}\r\n\r\n".encode() if attempt else f"{lines}\r\n".encode()
 
     def respond(self, invocation: Invocation, body: bytes, content_type: str, notes: str = "") -> int:
         """Post an answer; return the status: 202, or 413 when it is larger than Lambda carries."""

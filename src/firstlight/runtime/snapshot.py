@@ -27,30 +27,46 @@ def take(client: RuntimeClient, handler: Handler) -> None:
 
     Ends the process where a hook fails, after saying so to the Runtime API.
     """
-    hooks = sys.modules.get("snapshot_restore_py")
     try:
-        if hooks is not None:
-            waiting = hooks.get_before_snapshot()
-            while waiting:  # the reverse of the order in which they were registered
-                call, args, named = waiting.pop()
-                call(*args, **named)
-        if hasattr(handler, "settle"):
-            handler.settle()
+        before(handler)
         client.restore_next()
     except Exception as error:
-        _report(error)
+        report(error)
         client.init_error(faults.describe(error), BEFORE_ERROR)
         sys.exit(BEFORE_EXIT)
+    after(client)
+
+
+def before(handler: Handler) -> None:
+    """Run the hooks for the time before the snapshot, and pack weights.
+
+    Raises:
+        Exception: whatever a hook raises.
+    """
+    hooks = sys.modules.get("snapshot_restore_py")
+    if hooks is not None:
+        waiting = hooks.get_before_snapshot()
+        while waiting:  # the reverse of the order in which they were registered
+            call, args, named = waiting.pop()
+            call(*args, **named)
+    if hasattr(handler, "settle"):
+        handler.settle()
+
+
+def after(client: RuntimeClient) -> None:
+    """Run the hooks for the time after the restore; ends the process where one fails, after saying so."""
+    hooks = sys.modules.get("snapshot_restore_py")
     try:
         if hooks is not None:
             for call, args, named in hooks.get_after_restore():
                 call(*args, **named)
     except Exception as error:
-        _report(error)
+        report(error)
         client.restore_error(faults.describe(error), AFTER_ERROR)
         sys.exit(AFTER_EXIT)
 
 
-def _report(error: BaseException) -> None:
+def report(error: BaseException) -> None:
+    """Write an error to the log, and let the log out."""
     logs.error(faults.describe(error))
     logs.flush()

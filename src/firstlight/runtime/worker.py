@@ -180,6 +180,8 @@ def _answer(
     if pieces is not None:
         return _stream(client, invocation, content_type, body, pieces[1])
     said = _notes(notes.timings)
+    if client.respond_and_ask(invocation, body, content_type, said):
+        return ""
     status = client.respond(invocation, body, content_type, said)
     if status == 413:
         # Whoever refused it has ended the invocation and its log; some still take the error.

@@ -152,6 +152,10 @@ def test_timeouts(subject: Making) -> None:
     one = only(found(subject('[endpoints.hello]\ntimeout = 60\nroute = "/x"\n'), sandbox.timeout))
     assert one.level == WARNING
     assert "29 s" in one.why
+    text = '[endpoints.hello]\ntimeout = 60\nroute = "/x"\nfront = { '
+    assert "30 s" in only(found(subject(text + 'kind = "http" }\n'), sandbox.timeout)).why
+    for front in ('kind = "url" }\n', "stream = true }\n"):
+        assert only(found(subject(text + front), sandbox.timeout)).level == OK
 
 
 def test_one_real_invocation(root: Path) -> None:

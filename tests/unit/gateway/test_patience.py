@@ -5,7 +5,6 @@ import pytest
 from firstlight.gateway import patience
 from firstlight.gateway.asgi import Call
 from firstlight.gateway.patience import Patience, Way
-from firstlight.runtime.errors import NotSupported
 
 
 def call_with(**headers: str) -> Call:
@@ -33,8 +32,14 @@ def test_what_a_client_prefers(prefer: str, expected: Patience) -> None:
     assert patience.of(call_with(prefer=prefer)) == expected
 
 
-def test_a_stream_has_no_wall_to_run_into() -> None:
-    assert patience.of(call_with(prefer="respond-async, wait=5"), asked=True) == Patience(Way.STREAM)
+def test_who_takes_a_job_gets_one_also_for_a_stream() -> None:
+    assert patience.of(call_with(prefer="respond-async, wait=5"), asked=True) == Patience(Way.JOB, 5)
+    assert patience.of(call_with(prefer="wait=5"), asked=True) == Patience(Way.STREAM)
+
+
+def test_preferences_may_come_in_several_headers() -> None:
+    scope = {"type": "http", "headers": [(b"prefer", b"respond-async"), (b"prefer", b"wait=9")]}
+    assert patience.of(Call(scope, None)) == Patience(Way.JOB, 9)  # type: ignore[arg-type]
 
 
 def test_the_accept_header_asks_only_where_it_may() -> None:
@@ -44,8 +49,7 @@ def test_the_accept_header_asks_only_where_it_may() -> None:
     assert patience.of(call_with(accept="*/*"), by_header=True).way is Way.WHOLE
 
 
-def test_what_is_chosen() -> None:
-    assert patience.choose(Patience(Way.STREAM)) is Way.STREAM
-    assert patience.choose(Patience(Way.WHOLE, 5)) is Way.WHOLE
-    with pytest.raises(NotSupported, match="nothing was started"):
-        patience.choose(Patience(Way.JOB))
+def test_who_takes_a_job() -> None:
+    assert patience.takes_job(call_with(prefer="respond-async"))
+    assert not patience.takes_job(call_with(prefer="wait=5"))
+    assert not patience.takes_job(call_with())

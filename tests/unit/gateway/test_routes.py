@@ -21,8 +21,11 @@ async def test_a_route_sends_the_event_of_a_rest_api(client: Client, invoker: Ta
 async def test_names_in_a_route_are_path_parameters(client: Client, invoker: TableInvoker) -> None:
     invoker.table["hello"] = {"statusCode": 204}
     assert (await client("DELETE", "/hello/world%20one")).status == 204
-    assert invoker.event["pathParameters"] == {"name": "world one"}
+    assert invoker.event["pathParameters"] == {"name": "world%20one"}  # as a REST API sends it
     assert invoker.event["resource"] == "/hello/{name}"
+    assert (await client("GET", "/hello/%40me%2Fyou")).status == 404  # %2F is a slash to this server's router
+    assert (await client("GET", "/hello/%40me")).status == 204
+    assert invoker.event["pathParameters"] == {"name": "%40me"}
     assert (await client("GET", "/hello/a/b")).status == 404
 
 
@@ -41,7 +44,7 @@ async def test_an_object_as_body_is_served_and_warned_of_once(
         ({"no": "status"}, 502, "Internal server error"),
         (b"not json", 502, "Internal server error"),
         (failed(), 502, "Internal server error"),
-        (failed("Sandbox.Timedout", "Task timed out"), 504, "Endpoint request timed out"),
+        (failed("Sandbox.Timedout", "Task timed out"), 502, "Internal server error"),
         (Throttled("busy", reason="x"), 429, "Too Many Requests"),
         (RuntimeError("a bug"), 500, "Internal server error"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.invoke.assignments import Assignment, parse_notes
+from firstlight.invoke.assignments import Assignment, Cold, parse_notes
 from firstlight.invoke.types import Invocation
 
 anything = st.recursive(
@@ -55,7 +55,7 @@ async def test_the_report_of_a_job() -> None:
     assignment.note(b'{"timings":{"load":5}}')
     assignment.note(b'{"timings":{"engine":2},"warnings":["cut"]}')
     assignment.queued_at, assignment.started_at = 10.0, 10.5
-    report = assignment.measure(10.75, 128, 64, 400.0)
+    report = assignment.measure(10.75, 128, 64, Cold(400.0))
     assert (report.queue_ms, report.duration_ms, report.billed_ms) == (500.0, 250.0, 650)
     assert report.cold
     assert report.timings == {"load": 5.0, "engine": 2.0}

@@ -49,6 +49,19 @@ def test_what_lambda_reserves_cannot_be_set() -> None:
     assert env["LANG"] == "C"
 
 
+@pytest.mark.parametrize("kind", ["on-demand", "provisioned-concurrency", "snap-start"])
+def test_a_version_knows_which_it_is_and_why_it_was_started(kind: str) -> None:
+    env = limits.environment(WorkerSpec("f", version="7"), "h:1", kind)
+    assert env["AWS_LAMBDA_FUNCTION_VERSION"] == "7"
+    assert env["AWS_LAMBDA_INITIALIZATION_TYPE"] == kind
+    # AWS Lambda developer guide, "Monitoring for Lambda SnapStart": not available in SnapStart functions.
+    assert (
+        ("AWS_LAMBDA_LOG_STREAM_NAME" in env)
+        == ("AWS_LAMBDA_LOG_GROUP_NAME" in env)
+        == (kind != "snap-start")
+    )
+
+
 def test_the_import_path_has_the_package_and_its_libraries() -> None:
     folders = [Path(folder) for folder in limits.import_path().split(os.pathsep)]
     assert (folders[0] / "firstlight" / "runtime").is_dir()
@@ -79,10 +92,12 @@ def test_memory_of_a_process(sleeper: subprocess.Popen[bytes]) -> None:
 def test_a_process_that_never_was() -> None:
     memory = limits.Memory(2**22 + 1)
     assert memory.peak_mb() == 0
-    limits.set_data_limit(2**22 + 1, 128)
+    limits.set_limits(2**22 + 1, 128)
 
 
 def test_the_ceiling(sleeper: subprocess.Popen[bytes]) -> None:
-    limits.set_data_limit(sleeper.pid, 128)
+    limits.set_limits(sleeper.pid, 128)
     expected = (128 + 1024) * 1024 * 1024
     assert resource.prlimit(sleeper.pid, resource.RLIMIT_DATA) == (expected, expected)
+    assert resource.prlimit(sleeper.pid, resource.RLIMIT_NOFILE) == (1024, 1024)
+    assert resource.prlimit(sleeper.pid, resource.RLIMIT_CORE) == (0, 0)

@@ -8,7 +8,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.invoke.logs import TAIL_BYTES, LogPipe
+from firstlight.invoke.logs import RATE_BYTES, TAIL_BYTES, LogPipe
 
 texts = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=40), max_size=8)
 
@@ -69,3 +69,21 @@ async def test_what_is_left_is_read_after_the_worker_has_ended() -> None:
     pipe.close()
     pipe.close()
     assert lines == ["last words\n"]
+
+
+async def test_more_than_may_be_forwarded_in_a_second_is_counted_and_left_out() -> None:
+    now = 100.0
+    lines: list[str] = []
+    pipe = LogPipe("f", lambda *line: lines.append(line[2]), lambda: now)
+    pipe.begin("r", "START\n")
+    for _ in range(40):
+        os.write(pipe.writer, b"x" * 65535 + b"\n")
+        pipe.drain()
+    assert sum(map(len, lines)) < RATE_BYTES + 1000
+    now += 1
+    os.write(pipe.writer, b"the last words\n")
+    pipe.drain()
+    said = f"{24 * 65536} bytes are left out here: a worker may log {RATE_BYTES} in a second\n"
+    assert lines[-2:] == [said, "the last words\n"]
+    assert pipe.end("END\n").endswith(b"x\nthe last words\nEND\n")
+    pipe.close()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from firstlight.invoke.assignments import Waiter
 from firstlight.invoke.recording import RecordingInvoker
 from firstlight.invoke.types import ByteStream, Invocation, Reply, Report, Throttled, WorkerSpec
 from firstlight.runtime.errors import EndpointNotFound, PayloadTooLarge, RecordError
@@ -25,17 +26,26 @@ class Inner:
         self.go.set()
         self.closed = False
         self.left: list[str] = []
+        self.running: asyncio.Future[None] | None = None
 
     def leave(self, request_id: str) -> None:
         self.left.append(request_id)
 
     async def invoke(self, invocation: Invocation) -> Reply:
-        await self.go.wait()
+        raise NotImplementedError
+
+    def submit(self, invocation: Invocation, waiter: Waiter) -> None:
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        self.running = asyncio.ensure_future(self._answer(self.answer, waiter))
+
+    async def _answer(self, reply: Reply, waiter: Waiter) -> None:
+        await self.go.wait()
+        waiter.set_result(reply)
 
     async def close(self) -> None:
+        if self.running is not None:
+            await self.running
         self.closed = True
 
     def function(self, name: str) -> WorkerSpec:
@@ -43,6 +53,8 @@ class Inner:
 
     def status(self) -> dict[str, dict[str, Any]]:
         return {}
+
+    def provisioned(self, name: str) -> Any: ...
 
     def replace(self, specs: Mapping[str, WorkerSpec]) -> None: ...
 

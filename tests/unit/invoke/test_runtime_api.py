@@ -145,11 +145,20 @@ async def test_answer_and_next_question_in_one_write(talk: Talk) -> None:
     await talk.give()
     talk.client.send("POST", "invocation/id-1/response", b"1")
     talk.client.send("GET", "invocation/next")
-    assert (await talk.client.answer())[0] == 202
     await talk.listener.wait_for("response")
-    assert [heard[0] for heard in talk.listener.heard] == ["next", "response", "next"]
+    while [heard[0] for heard in talk.listener.heard] != ["next", "response", "next"]:
+        await asyncio.sleep(0)
     talk.api.send(b"2", "id-2", {})
+    assert (await talk.client.answer())[0] == 202
     assert (await talk.client.answer())[2] == b"2"
+
+
+async def test_what_is_refused_is_said_at_once_to_who_has_asked_already(talk: Talk) -> None:
+    await talk.give()
+    talk.client.send("POST", "invocation/id-9/response", b"1")
+    talk.client.send("GET", "invocation/next")
+    assert (await talk.client.answer())[0] == 400
+    assert (await talk.client.answer())[0] == 403
 
 
 async def test_a_function_error(talk: Talk) -> None:

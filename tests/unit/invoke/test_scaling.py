@@ -67,6 +67,18 @@ class TestWorkersToStart:
     ) -> None:
         assert scaling.workers_to_start(waiting, coming, busy, limit, service, start) == expected
 
+    @pytest.mark.parametrize(("waiting", "coming", "busy", "limit", "lasted", "expected"), [
+        (7, 0, 1, 2, 0.299, 0),
+        (7, 0, 1, 2, 0.301, 1),    # eight callers who come back at once: the queue is never empty
+        (7, 1, 1, 4, 60.0, 0),     # one at a time
+        (7, 0, 2, 2, 60.0, 0),
+        (0, 0, 1, 2, 60.0, 0),
+    ])  # fmt: skip
+    def test_a_queue_that_lasts(
+        self, waiting: int, coming: int, busy: int, limit: int, lasted: float, expected: int
+    ) -> None:
+        assert scaling.workers_to_start(waiting, coming, busy, limit, 0.005, 0.150, lasted) == expected
+
 
 class TestWorkersToStop:
     @given(st.lists(st.floats(0, 1000), max_size=20).map(sorted), st.floats(0, 2000), st.floats(0.1, 500))

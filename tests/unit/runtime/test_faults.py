@@ -1,7 +1,9 @@
 """Errors as AWS's runtime describes them."""
 
+import builtins
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,3 +99,23 @@ def test_a_fault_shows_its_hint_and_its_frames() -> None:
     }
     assert isinstance(Fault("Runtime.X", "what"), Exception)
     assert InvalidInput("x").status == 400
+
+
+def test_a_trace_where_no_file_can_be_opened_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module that formats traces is imported when it is first needed."""
+    imported = builtins.__import__
+
+    def none_left(name: str, *rest: Any) -> Any:
+        if name == "traceback":
+            raise OSError(24, "Too many open files")
+        return imported(name, *rest)
+
+    error = caught(lambda: int("x"))
+    monkeypatch.setattr(builtins, "__import__", none_left)
+    described = faults.describe(error)
+    cause = faults.xray_cause(error)
+    monkeypatch.undo()
+    whole = faults.describe(error)["stackTrace"]
+    assert described["stackTrace"] == [frame.splitlines(keepends=True)[0] for frame in whole]
+    assert "in <lambda>" in described["stackTrace"][-1]
+    assert '"label": "<lambda>"' in cause

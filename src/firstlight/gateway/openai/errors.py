@@ -22,6 +22,7 @@ _KINDS: dict[int, tuple[str, str | None]] = {
     403: ("permission_error", None),
     404: (_INVALID, None),
     405: (_INVALID, "method_not_allowed"),
+    409: (_INVALID, "conflict"),
     413: (_INVALID, "request_too_large"),
     415: (_INVALID, "unsupported_media_type"),
     429: ("requests", "rate_limit_exceeded"),
@@ -113,7 +114,7 @@ def explain(error: FirstlightError, call: Call) -> Answer:
         headers.append((b"retry-after", b"%d" % getattr(error, "retry_after", 1)))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if error.status == 501 or (isinstance(error, FunctionFailed) and error.status >= 500):
-        # The model would fail again, after as long; clients would ask it twice more on their own.
+    if error.status in (409, 501) or (isinstance(error, FunctionFailed) and error.status >= 500):
+        # It would fail again, a model after as long; clients would ask twice more on their own.
         headers.append((b"x-should-retry", b"false"))
     return json_answer({"error": error_object(error, call.scope["path"])}, error.status, headers)

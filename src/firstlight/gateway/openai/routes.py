@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Route
 
-from firstlight.gateway import patience
+from firstlight.gateway import jobs, patience
 from firstlight.gateway.asgi import Answer, Call, HeaderList, Wire, json_answer, media_type, parse_json
 from firstlight.gateway.catalogue import Entry
 from firstlight.gateway.core import Gateway, timing_headers
@@ -19,7 +19,7 @@ from firstlight.gateway.generations import Event, Generation, merged
 from firstlight.gateway.openai import answers, asked, embeddings, streaming
 from firstlight.gateway.openai.asked import Asked
 from firstlight.gateway.openai.errors import NotAllowed, UnknownModel, WrongField, explain
-from firstlight.gateway.patience import EVENTS
+from firstlight.gateway.patience import EVENTS, Way
 from firstlight.gateway.streams import Piped
 from firstlight.invoke.types import REQUEST_LIMIT, Invocation, Reply, new_request_id
 from firstlight.runtime.errors import EndpointNotFound, PayloadTooLarge, UnsupportedMedia
@@ -78,10 +78,11 @@ class OpenAI:
 
     async def embed(self, call: Call) -> Answer:
         """``POST /v1/embeddings``."""
-        body = await _body(call)
+        content, body = await _body(call)
         entry = self._for_task(call, body, embeddings.TASK)
-        patience.choose(patience.of(call))
         wanted = embeddings.Embeddings(body, entry)
+        if patience.takes_job(call):
+            return await jobs.take(self.gateway, call, entry.name, content)
         response, replies = await call.while_present(wanted.answer(self.gateway, _trace(call)))
         return json_answer(response, 200, _reply_headers(replies))
 
@@ -98,11 +99,13 @@ class OpenAI:
     async def _complete(
         self, call: Call, read: Callable[[dict[str, Any], Entry, int | None], Asked]
     ) -> Answer:
-        body = await _body(call)
+        content, body = await _body(call)
         entry = self._for_task(call, body, asked.TASK)
         wanted = patience.of(call, asked=body.get("stream") is True)
-        patience.choose(wanted)
-        return await self._generate(call, read(body, entry, wanted.seconds))
+        wish = read(body, entry, None if wanted.way is Way.JOB else wanted.seconds)
+        if wanted.way is Way.JOB:
+            return await jobs.take(self.gateway, call, entry.name, content)
+        return await self._generate(call, wish)
 
     async def _generate(self, call: Call, wish: Asked) -> Answer:
         events = wish.events()
@@ -185,7 +188,8 @@ async def _gather(answer: answers.Answer, coming: AsyncGenerator[tuple[int, Even
         await coming.aclose()
 
 
-async def _body(call: Call) -> dict[str, Any]:
+async def _body(call: Call) -> tuple[bytes, dict[str, Any]]:
+    """The body as it came, and the object in it."""
     kind = media_type(call)
     if kind not in (
         "",
@@ -194,13 +198,14 @@ async def _body(call: Call) -> dict[str, Any]:
         "text/plain",
     ) and not kind.endswith("+json"):
         raise UnsupportedMedia(f"the body is {kind[:100]!r} and has to be JSON", "send application/json")
+    content = await call.body(REQUEST_LIMIT)
     try:
-        value = parse_json(await call.body(REQUEST_LIMIT))
+        value = parse_json(content)
     except ValueError as error:
         raise WrongField(f"We could not parse the JSON body of your request: {error}", param=None) from error
     if not isinstance(value, dict):
         raise WrongField("the body is not a JSON object", param=None)
-    return value
+    return content, value
 
 
 def _usable(entry: Entry) -> bool:

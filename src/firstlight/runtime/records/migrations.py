@@ -31,16 +31,16 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
     """Take the steps that a database has not taken yet, all or none, safe against another process doing the same."""
-    if version(connection) >= len(STEPS):
+    if version(connection) >= len(steps):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statements in STEPS[version(connection) :]:
+        for statements in steps[version(connection) :]:
             for statement in statements:
                 connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+        connection.execute(f"PRAGMA user_version = {len(steps)}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -41,7 +41,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         if version(writer) > len(STEPS):
             hint = "update firstlight, or move the file away"
             raise RecordError(f"{path} was written by a newer firstlight", hint)
-        migrate(writer)
+        migrate(writer, STEPS)
     except BaseException:
         writer.close()
         raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from pathlib import Path
 
 from firstlight.runtime.errors import RecordError
+from firstlight.runtime.records.journal import recover, wait_for_writers
 from firstlight.runtime.records.migrations import STEPS, version
 from firstlight.runtime.records.rows import FIELDS, to_record
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 1.0
 """How long a connection waits for another process that holds the lock."""
-_HINTS = {
+_WRITERS_SECONDS = 0.3
+"""How long a reader waits for what a running server has taken and not written yet."""
+HINTS = {
     sqlite3.SQLITE_BUSY: "another process holds it; end that process or wait",
     sqlite3.SQLITE_READONLY: "make it writable, or set FIRSTLIGHT_DATA_DIR to a folder that is",
     sqlite3.SQLITE_CANTOPEN: "make the folder writable, or set FIRSTLIGHT_DATA_DIR to one that is",
@@ -27,6 +31,7 @@ _HINTS = {
     sqlite3.SQLITE_CORRUPT: "move the file away; a new one is made",
     sqlite3.SQLITE_NOTADB: "move the file away; a new one is made",
 }
+"""What helps, by SQLite's primary result code."""
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -37,7 +42,7 @@ def primary_code(error: sqlite3.Error) -> int:
 
 def translated(path: Path, doing: str, error: sqlite3.Error) -> RecordError:
     """A RecordError that says what could not be done with which file, and what helps."""
-    return RecordError(f"records cannot be {doing} ({path}): {error}", _HINTS.get(primary_code(error), ""))
+    return RecordError(f"records cannot be {doing} ({path}): {error}", HINTS.get(primary_code(error), ""))
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -65,6 +70,8 @@ class SqliteReader:
         self._reading = threading.Lock()
         self._reader: sqlite3.Connection | None = None
         self._connected()
+        with contextlib.suppress(sqlite3.Error, OSError):  # what is there can be read all the same
+            recover(self.path, connect)
 
     def _connected(self) -> sqlite3.Connection:
         if self._reader is None:
@@ -114,6 +121,7 @@ class SqliteReader:
 
     def _select(self, rest: str, values: tuple[Any, ...]) -> Records:
         statement = f"SELECT {', '.join(FIELDS)} FROM records {rest}"  # noqa: S608 - made of constants
+        wait_for_writers(self.path, _WRITERS_SECONDS)
         with self._reading:
             try:
                 rows = self._connected().execute(statement, values).fetchall()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from operator import itemgetter
 
 from firstlight.runtime.records.migrations import COLUMNS
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+_columns = itemgetter(*COLUMNS)
+_TIME = COLUMNS.index("time")
+_SIMPLE = frozenset((type(None), bool, int, float, str))
 FIELDS = ("seq", *COLUMNS)
 """The order in which a row is read."""
 
@@ -26,8 +30,18 @@ def to_record(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A record as SQLite takes it, so that no value of one record can fail the batch it shares."""
-    values = {name: _value(record.get(name)) for name in COLUMNS}
+    """The values of a record by the names of the columns, of types that a journal can hold; see ``cleaned``."""
+    try:
+        row: tuple[Any, ...] = _columns(record)
+    except KeyError:
+        row = tuple(map(record.get, COLUMNS))
+    dated = type(row[_TIME]) is float
+    return row if dated and _SIMPLE.issuperset(map(type, row)) else cleaned(row)
+
+
+def cleaned(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row as SQLite takes it, so that no value of one record can fail the transaction it shares."""
+    values = dict(zip(COLUMNS, (None if value is None else _value(value) for value in row), strict=True))
     moment = values["time"]
     values["time"] = moment if isinstance(moment, (int, float)) else time.time()
     for name, missing in (("request_id", ""), ("endpoint", ""), ("status", "ok")):
@@ -36,13 +50,11 @@ def from_record(record: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _value(value: object) -> object:
-    if value is None or isinstance(value, bool):
-        return value if value is None else int(value)
-    if isinstance(value, int):
-        return max(-(2**63), min(value, 2**63 - 1))
+    if isinstance(value, int):  # a bool is one
+        return max(-(2**63), min(int(value), 2**63 - 1))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False, default=str)
+        value = "[]" if value == [] else json.dumps(value, ensure_ascii=False, default=str)
     # JSON may carry half of a surrogate pair, which UTF-8 cannot.
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")

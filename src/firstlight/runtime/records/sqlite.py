@@ -1,14 +1,14 @@
-"""Records in one SQLite file.
+"""Records in one SQLite file, and in a journal on their way there.
 
-A record that comes alone is committed by who brings it: handing it to another thread and back takes longer than
-writing it. Records that come in a crowd go to one thread, where they share a transaction. A record that ``put``
-returned for, or whose future is done, is in the write-ahead log: killing the process does not lose it. (Losing
-power may lose the newest records, never the database: ``synchronous=NORMAL``.) The file stays within an age and
+A record that ``submit`` returned for is in a journal: killing the process does not lose it. (Losing power may lose the
+newest records, never the database: ``synchronous=NORMAL``.) A thread puts what has gathered for a tenth of a second
+into the database, in one transaction; who reads sees all that was submitted before. The file stays within an age and
 a size: the oldest records are deleted a few milliseconds at a time, after the writes they follow.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -17,38 +17,39 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from firstlight.runtime.errors import RecordError
-from firstlight.runtime.records.migrations import COLUMNS
+from firstlight.runtime.records.journal import Journal, insert
 from firstlight.runtime.records.opening import open_to_write, set_aside
-from firstlight.runtime.records.reading import (
-    BUSY_SECONDS,
-    DAMAGE,
-    SqliteReader,
-    primary_code,
-    translated,
-)
+from firstlight.runtime.records.reading import DAMAGE, SqliteReader, primary_code, translated
 from firstlight.runtime.records.retention import delete_oldest
-from firstlight.runtime.records.rows import from_record
+from firstlight.runtime.records.rows import cleaned, from_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    Waiting = tuple[tuple[Any, ...], Future[None]]
-
-_INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constants
-_BATCH = 256
+_GATHER_SECONDS = 0.1
+"""Rows that come within this time of the first share a transaction."""
+_JOURNAL_BYTES = 64 << 20
+"""Records are refused when this much waits for a database that cannot be written."""
 _TEND_EVERY = 64
 """Records between two looks at age and size."""
 _RETRY_SECONDS = 1.0
-"""After an error, records are refused at once for this long: replies must not queue up behind a lock."""
-_CROWD_SECONDS = 0.0005
-"""Records closer together than this go to the thread."""
+"""After an error, nothing is tried for this long."""
 _IDLE_SECONDS = 60.0
 _QUIET_SECONDS = 0.2
 """Without a record for this long, the write-ahead log is copied into the database."""
 _UNCOPIED = 1024
 """Records after which it is copied without waiting for a quiet moment; about 10 MB of log."""
+
+_KEPT: Future[None] = Future()
+_KEPT.set_result(None)
+
+
+def _refused(error: RecordError) -> Future[None]:
+    future: Future[None] = Future()
+    future.set_exception(error)
+    return future
 
 
 class SqliteStore(SqliteReader):
@@ -68,57 +69,81 @@ class SqliteStore(SqliteReader):
         self.notice = ""
         self._max_age = max_age_days * 86400
         self._max_bytes = int(max_mb * 1e6)
-        self._queue: queue.SimpleQueue[Waiting | tuple[()] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Future[None] | tuple[()] | None] = queue.SimpleQueue()
         self._closed = False
-        self._closing = threading.Lock()
+        self._taking = threading.Lock()
         self.path = Path(path)
         self._writer: sqlite3.Connection | None = self._opened()
         self._inode = self.path.stat().st_ino
         self._untended = self._uncopied = 0
-        self._turn = threading.Lock()  # whoever holds it uses the writing connection
-        self._last = 0.0
-        self._resting = True
         self._failure: tuple[float, RecordError] = (0.0, RecordError(""))
+        self._journal, self._other = Journal(self.path), Journal(self.path)
+        self._rows: list[tuple[Any, ...]] = []  # those in the journal
+        self._unfinished: list[tuple[Any, ...]] = []  # those in the other one, on their way
         self._thread = threading.Thread(target=self._write, name="records", daemon=True)
         super().__init__(self.path)
         self._thread.start()
 
     def submit(self, record: Mapping[str, Any]) -> Future[None]:
-        """Queue a record without waiting.
+        """Keep a record.
 
         Args:
             record: values by the names in ``migrations.COLUMNS``; what is missing is null, other names are ignored.
 
         Returns:
-            a future that is done when the record is committed; its error is a RecordError.
+            a future that is done when the record is safe, which it is already; its error is a RecordError.
         """
-        future: Future[None] = Future()
         row = from_record(record)
-        with self._closing:
+        with self._taking:
             if self._closed:
-                future.set_exception(RecordError("the record store is closed"))
-            elif self._commit_alone(row):
-                future.set_result(None)
-            else:
-                self._queue.put((row, future))
-        return future
+                return _refused(RecordError("the record store is closed"))
+            if self._journal.size > _JOURNAL_BYTES:
+                return _refused(self._failure[1])
+            try:
+                self._journal.append(row)
+            except OSError as error:
+                said = f"records cannot be written ({self.path}): {error.strerror}"
+                return _refused(RecordError(said, "free some disk space"))
+            self._rows.append(row)
+            if len(self._rows) == 1:
+                self._calls.put(())
+        return _KEPT
 
     def put(self, record: Mapping[str, Any]) -> None:
-        """Write a record and return when it is committed.
+        """Keep a record and return when it is in the database.
 
         Raises:
             RecordError: it could not be written.
         """
         self.submit(record).result()
+        self._finish()
 
     def close(self) -> None:
-        """Write what is queued and let go of the file; later records are refused. May be called twice."""
-        with self._closing:
+        """Write what is kept and let go of the file; later records are refused. May be called twice."""
+        with self._taking:
             if not self._closed:
                 self._closed = True
-                self._queue.put(None)
+                self._calls.put(None)
         self._thread.join()
         super().close()
+
+    def _finish(self) -> None:
+        """Have all that was kept written now.
+
+        Raises:
+            RecordError: it could not be; it is tried again.
+        """
+        written: Future[None] = Future()
+        with self._taking:
+            if self._closed or not (self._rows or self._unfinished):
+                return
+            self._calls.put(written)
+        written.result()
+
+    def _select(self, rest: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+        with contextlib.suppress(RecordError):  # what can be read is worth reading
+            self._finish()
+        return super()._select(rest, values)
 
     def _opened(self) -> sqlite3.Connection:
         """The writing connection, on a new file where the old one is damaged."""
@@ -136,75 +161,53 @@ class SqliteStore(SqliteReader):
             raise translated(self.path, "opened", error) from error
 
     def _write(self) -> None:
-        """The writer thread: a batch, its futures, then a step of tending, until ``close``."""
+        """The writer thread: takes what has gathered for a moment, then tends the file, until ``close``."""
         patience = _QUIET_SECONDS
         while True:
-            try:
-                batch = [self._queue.get(timeout=patience)]
-            except queue.Empty:
-                patience = self._rest()
+            calls = self._called(patience)
+            if not calls and not self._unfinished:
+                patience = 0.0 if self._tend(quiet=True) else _IDLE_SECONDS
                 continue
-            while len(batch) < _BATCH and batch[-1] is not None:
-                try:
-                    batch.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            patience = _QUIET_SECONDS
-            with self._turn:
-                self._commit([waiting for waiting in batch if waiting])
-                if batch[-1] is None:
-                    break
-                if self._untended >= _TEND_EVERY:
-                    self._tend(quiet=False)
+            error = self._take()
+            for call in calls:
+                if isinstance(call, Future):
+                    call.set_result(None) if error is None else call.set_exception(error)
+            if None in calls:
+                break
+            patience = _QUIET_SECONDS if error is None else _RETRY_SECONDS
+            if self._untended >= _TEND_EVERY:
+                self._tend(quiet=False)
+        for journal in (self._journal, self._other):
+            journal.close()
         if self._writer is not None:
             self._writer.close()
 
-    def _rest(self) -> float:
-        """What is left for a quiet moment; how long to wait for the next record."""
-        if time.monotonic() - self._last < _QUIET_SECONDS:
-            return _QUIET_SECONDS
-        with self._turn:
-            more = self._tend(quiet=True)
-        self._resting = not more
-        return 0.0 if more else _IDLE_SECONDS
-
-    def _commit_alone(self, row: tuple[Any, ...]) -> bool:
-        """Commit a record on the caller's thread if it need not wait for anybody; False leaves it to the thread."""
-        now = time.monotonic()
-        crowded, self._last = now - self._last < _CROWD_SECONDS, now
-        if (
-            crowded
-            or now < self._failure[0]
-            or not self._queue.empty()
-            or not self._turn.acquire(blocking=False)
-        ):
-            return False
+    def _called(self, patience: float) -> list[Future[None] | tuple[()] | None]:
+        """What the thread was called for; rows alone wait a moment for others, so that they share a transaction."""
+        calls: list[Future[None] | tuple[()] | None] = []
         try:
-            if self._writer is None or not self._still_there():
-                return False
-            self._writer.execute("PRAGMA busy_timeout = 0")
-            try:
-                self._transact(self._writer, [row])
-            finally:
-                self._writer.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-        except sqlite3.Error:
-            return False  # the thread tries again, with patience, and reports what is wrong
-        finally:
-            self._turn.release()
-        if self._resting or self._untended >= _TEND_EVERY:
-            self._resting = False
-            self._queue.put(())  # nothing to write: the thread is to look after the file
-        return True
+            calls.append(self._calls.get(timeout=patience))
+            if calls == [()]:
+                calls.append(self._calls.get(timeout=_GATHER_SECONDS))
+            while True:
+                calls.append(self._calls.get_nowait())
+        except queue.Empty:
+            return calls
 
-    def _commit(self, batch: list[Waiting]) -> None:
-        if not batch:
-            return
-        error = self._insert([row for row, _ in batch])
-        for _, future in batch:
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
+    def _take(self) -> RecordError | None:
+        """Put what is in the journals into the database; the error where that failed, and then it stays in them."""
+        while True:
+            if not self._unfinished:
+                with self._taking:
+                    self._journal, self._other = self._other, self._journal
+                    self._rows, self._unfinished = [], self._rows
+            if not self._unfinished:
+                return None
+            error = self._insert(self._unfinished)
+            if error is not None:
+                return error
+            self._unfinished = []
+            self._other.clear()
 
     def _insert(self, rows: list[tuple[Any, ...]]) -> RecordError | None:
         """One transaction; its error is remembered for a while, then the file is opened anew."""
@@ -212,28 +215,18 @@ class SqliteStore(SqliteReader):
         if time.monotonic() < until:
             return error
         try:
-            self._transact(self._healthy_writer(), rows)
+            insert(self._healthy_writer(), list(map(cleaned, rows)))
         except sqlite3.Error as cause:
             error = translated(self.path, "written", cause)
         except RecordError as cause:
             error = cause
         else:
+            self._untended += len(rows)
+            self._uncopied += len(rows)
             return None
         self._drop_writer()
         self._failure = (time.monotonic() + _RETRY_SECONDS, error)
         return error
-
-    def _transact(self, writer: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
-        writer.execute("BEGIN IMMEDIATE")
-        try:
-            writer.executemany(_INSERT, rows)
-            writer.execute("COMMIT")
-        except sqlite3.Error:
-            if writer.in_transaction:
-                writer.execute("ROLLBACK")
-            raise
-        self._untended += len(rows)
-        self._uncopied += len(rows)
 
     def _healthy_writer(self) -> sqlite3.Connection:
         """The connection, made anew after an error and when somebody deleted the file under a running server."""
