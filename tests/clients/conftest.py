@@ -6,6 +6,9 @@ import pytest
 
 from clients import conforming, talking
 from serving import Server, write_project
+from verbs import cli, folder, serve
+
+__all__ = ["cli", "folder", "serve"]
 
 
 @pytest.fixture(scope="session")

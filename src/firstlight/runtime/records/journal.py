@@ -171,14 +171,21 @@ def _take_over(file: int, connect: Callable[[], sqlite3.Connection]) -> None:
 
 
 def _rows(file: int) -> Iterator[Row]:
-    """The whole rows of a journal; the process may have been killed in the middle of the last."""
+    """The whole rows of a journal; the process may have been killed in the middle of the last.
+
+    Where the power went, the end of the file may hold anything: nothing is read from there on.
+    """
     data = os.pread(file, os.fstat(file).st_size, 0)
     at = 0
     while len(head := data[at : at + 4]) == 4:
         end = at + 4 + int.from_bytes(head, "little")
         if end > len(data):
             return
-        row = marshal.loads(data[at + 4 : end])  # noqa: S302 - written by this program, readable by its user alone
-        if isinstance(row, tuple) and len(row) == len(COLUMNS):
-            yield row
+        try:
+            row = marshal.loads(data[at + 4 : end])  # noqa: S302 - written by this program, readable by its user alone
+        except (EOFError, TypeError, ValueError):
+            return
+        if not isinstance(row, tuple) or len(row) != len(COLUMNS):
+            return
+        yield row
         at = end
