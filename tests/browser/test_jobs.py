@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from playwright.sync_api import BrowserContext
 
-from serving import Server
+from serving import Server, write_project
 
 FOLLOW = """
 name => new Promise((resolve) => {
@@ -15,6 +19,13 @@ name => new Promise((resolve) => {
   source.onerror = () => { if (source.readyState === EventSource.CLOSED) resolve(said); };
 })
 """
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """One of its own: pages are tested on endpoints that nobody has woken."""
+    with Server(write_project(tmp_path / "jobs")) as running:
+        yield running
 
 
 def test_an_event_source_reads_each_event_once_and_ends(server: Server, context: BrowserContext) -> None:

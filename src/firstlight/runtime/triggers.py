@@ -192,11 +192,11 @@ class Http(Plain):
         try:
             if kind == "text/plain":
                 return {"inputs": body.decode()}
-            if kind == _FORM:
+            if kind == _FORM and body.lstrip()[:1] not in (b"{", b"["):  # curl -d says form of all it sends
                 from urllib.parse import parse_qsl
 
                 return _from_query(dict(parse_qsl(body.decode(), keep_blank_values=True)))
-            if kind == _JSON or kind.endswith("+json"):
+            if kind in (_JSON, _FORM) or kind.endswith("+json"):
                 return jsons.loads(body)
         except (ValueError, RecursionError) as error:
             raise InvalidInput(

@@ -161,6 +161,7 @@ def test_a_load_balancer_with_multi_value_headers(model: Model) -> None:
         ("text/plain", "what a day", "what a day"),
         ("text/plain; charset=utf-8", "5", "5"),
         ("application/x-www-form-urlencoded", "inputs=what+a+day%21", "what a day!"),
+        ("application/x-www-form-urlencoded", ' {"inputs": "what a day!"}', "what a day!"),
         ("APPLICATION/JSON; charset=utf-8", '{"inputs": "a"}', "a"),
         ("application/vnd.api+json", '{"inputs": "a"}', "a"),
         ("", '{"inputs": "a"}', "a"),
