@@ -9,11 +9,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from firstlight.gateway import joining, streams, telling
+from firstlight.gateway import joining, telling
 from firstlight.gateway.asgi import HeaderList, header_text
 from firstlight.gateway.catalogue import Catalogue
 from firstlight.gateway.joining import Carry, Joins
 from firstlight.gateway.metrics import Metrics
+from firstlight.invoke import collecting
 from firstlight.invoke.types import ByteStream, Invocation, Invoker, Reply, Report, Throttled
 from firstlight.jobs.current import Running, running
 from firstlight.project import Project
@@ -117,7 +118,7 @@ class Gateway:
     async def _whole(self, invocation: Invocation) -> Reply:
         reply = await self._carry(invocation)
         if reply.stream is not None:
-            reply.payload, reply.stream = await streams.whole(reply), None
+            reply.payload, reply.stream = await collecting.whole(reply), None
         return reply
 
     async def _carry(self, invocation: Invocation) -> Reply:

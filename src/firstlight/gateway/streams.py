@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, Protocol
 
 from firstlight.gateway.asgi import dump_json
+from firstlight.invoke.collecting import whole
 from firstlight.invoke.types import Reply
 
 HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
@@ -18,10 +19,6 @@ END_OF_PRELUDE = bytes(8)
 
 class Malformed(Exception):
     """A function's answer is not the HTTP response it should be."""
-
-
-class TooMuch(Exception):
-    """A streamed reply is longer than whoever wants it whole takes."""
 
 
 class Source(Protocol):
@@ -53,32 +50,6 @@ class Piped:
         await self._pieces.aclose()
         if self._source is not None:
             await self._source.aclose()
-
-
-async def whole(reply: Reply, limit: int | None = None) -> bytes:
-    """All bytes of a reply; of one that broke off the error.
-
-    The stream's end is what completes ``function_error`` and ``payload``. Whoever gives up waiting for it ends it.
-
-    Args:
-        limit: bytes of a streamed reply at most; None for no limit.
-
-    Raises:
-        TooMuch: it has more; the stream was closed.
-    """
-    if reply.stream is None:
-        return reply.payload
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async for piece in reply.stream:
-            pieces.append(piece)
-            size += len(piece)
-            if limit is not None and size > limit:
-                raise TooMuch
-    finally:
-        await reply.stream.aclose()
-    return reply.payload if reply.function_error else b"".join(pieces)
 
 
 async def as_json(reply: Reply) -> bytes:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from firstlight.invoke.limits import import_path
+from firstlight.invoke import companions
 from firstlight.invoke.processes import Launch, OnExit, Process, SpawnLauncher, not_started
 
 _SCRIPT = Path(__file__).with_name("keeper_process.py")
@@ -42,21 +42,9 @@ class KeptLauncher:
             self._let_go()
         if self._control is not None:
             return
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            try:
-                self._nursery = subprocess.Popen(
-                    (sys.executable, "-I", "-S", "-u", str(_SCRIPT), str(theirs.fileno())),
-                    env={"FIRSTLIGHT_PATH": import_path(), "LANG": "en_US.UTF-8"},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                )
-            except OSError:
-                ours.close()
-                return
-        self._control = ours
+        started = companions.start(_SCRIPT)
+        if started is not None:
+            self._nursery, self._control = started
 
     async def launch(self, launch: Launch, on_exit: OnExit) -> Process:
         """Start a worker.

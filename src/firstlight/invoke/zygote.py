@@ -6,13 +6,12 @@ Where that is not possible, or the zygote does not answer, a worker is started a
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
+from firstlight.invoke import companions
 from firstlight.invoke.forks import Forks
-from firstlight.invoke.limits import import_path
 from firstlight.invoke.processes import Launch, Launcher, OnExit, Process, SpawnLauncher
 
 _SCRIPT = Path(__file__).with_name("zygote_process.py")
@@ -56,21 +55,10 @@ class ZygoteLauncher(Forks):
         self._lost()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            try:
-                self._zygote = subprocess.Popen(
-                    (sys.executable, "-I", "-S", "-u", str(_SCRIPT), str(theirs.fileno())),
-                    env={"FIRSTLIGHT_PATH": import_path(), "LANG": "en_US.UTF-8", "TZ": ":UTC"},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                )
-            except OSError:
-                ours.close()
-                return
-        self._listen(ours)
+        started = companions.start(_SCRIPT)
+        if started is not None:
+            self._zygote, control = started
+            self._listen(control)
 
     def _stop(self) -> None:
         if self._zygote is not None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from firstlight.invoke import outcomes
+from firstlight.invoke import collecting, outcomes
 from firstlight.invoke.types import LATEST, RESPONSE_LIMIT, Invocation, Reply, Report
 from firstlight.jobs import lineage
 from firstlight.jobs.current import Running
@@ -99,19 +99,8 @@ def figures(report: Report) -> Mapping[str, Any]:
 
 async def _whole(reply: Reply) -> bytes:
     """All bytes of a reply; of one that failed, or is larger than Lambda carries, the error."""
-    if reply.stream is None:
-        return reply.payload
-    pieces: list[bytes] = []
-    size = 0
     try:
-        async for piece in reply.stream:
-            size += len(piece)
-            if size > RESPONSE_LIMIT:
-                break
-            pieces.append(piece)
-    finally:
-        await reply.stream.aclose()
-    if size > RESPONSE_LIMIT:
+        return await collecting.whole(reply, RESPONSE_LIMIT)
+    except collecting.TooMuch:
         reply.function_error = "Unhandled"
         return outcomes.too_large()
-    return reply.payload if reply.function_error else b"".join(pieces)

@@ -19,6 +19,7 @@ from firstlight.gateway.fronts.refusals import Refusal, message
 from firstlight.gateway.fronts.signing import Unsigned
 from firstlight.gateway.fronts.visit import Visit, trace_of
 from firstlight.gateway.jobs import before_wall, runs_as_job
+from firstlight.invoke.collecting import TooMuch
 from firstlight.invoke.types import REQUEST_LIMIT, Invocation, Reply
 from firstlight.runtime.errors import Conflict, FirstlightError
 from firstlight.versions.types import Target
@@ -176,7 +177,7 @@ class Front(ABC):
         except streams.Malformed as problem:
             log.warning("%s: malformed answer for %s: %s", visit.name, visit.path, problem)
             raise self.malformed() from None
-        except streams.TooMuch:
+        except TooMuch:
             log.warning("%s: the answer for %s is over 6 MB", visit.name, visit.path)
             raise self.failed() from None
         answer.headers += timing_headers(reply.report)

@@ -12,7 +12,8 @@ from dataclasses import replace
 from firstlight.gateway.asgi import BrokenOff
 from firstlight.gateway.fronts import answers
 from firstlight.gateway.fronts.answers import Parsed
-from firstlight.gateway.streams import END_OF_PRELUDE, HTTP_INTEGRATION, Malformed, Piped, prelude, whole
+from firstlight.gateway.streams import END_OF_PRELUDE, HTTP_INTEGRATION, Malformed, Piped, prelude
+from firstlight.invoke.collecting import whole
 from firstlight.invoke.types import RESPONSE_LIMIT, ByteStream, Reply
 
 PRELUDE_LIMIT = 16 * 1024

@@ -172,9 +172,8 @@ def _open(path: Path) -> sqlite3.Connection:
         writer.execute("PRAGMA journal_mode = WAL")
         # The end of the process loses nothing; the end of the power may lose the newest jobs, never the file.
         writer.execute("PRAGMA synchronous = NORMAL")
-        writer.execute(
-            "PRAGMA secure_delete = FAST"
-        )  # some builds write zeros over every page that becomes free
+        # Some builds write zeros over every page that becomes free.
+        writer.execute("PRAGMA secure_delete = FAST")
         writer.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         if version(writer) > len(STEPS):
             raise JobError(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -314,6 +315,21 @@ def test_what_a_killed_server_had_only_in_its_journal_is_taken_over_once(path, k
         store = kind(path)
         assert [record["request_id"] for record in store.list(limit=1000)] == [f"id-{n}" for n in range(300)]
         store.close()
+    assert not list(path.parent.glob("*.pending"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [bytes(64), b"\x05\0\0\0hello", b"\x02\0\0\0(\0", b"\x01\0\0\0N"],
+    ids=["zeros", "no value", "half a tuple", "no row"],
+)
+def test_a_journal_is_read_up_to_its_damaged_end(path, damage):
+    """Where the power went, a file may be longer than what was written to it."""
+    subprocess.run([sys.executable, "-c", LEFT, str(path)], capture_output=True, check=False)
+    (left,) = [file for file in path.parent.glob("*.pending") if file.stat().st_size]
+    left.write_bytes(left.read_bytes() + damage)
+    with closing(SqliteStore(path)) as store:
+        assert len(store.list(limit=1000)) == 300
     assert not list(path.parent.glob("*.pending"))
 
 
