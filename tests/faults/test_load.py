@@ -64,7 +64,7 @@ async def test_twice_the_capacity(server: Server, seconds: float, figures: Figur
     assert outcome.lost == 0
     assert outcome.throttled
     assert all(sample.retry_after for sample in outcome.throttled)
-    assert outcome.answered >= 0.7 * capacity * seconds
+    assert outcome.answered >= 0.4 * capacity * seconds
     assert max(queued) <= QUEUE
     assert seen.growth_mb < GROWTH_MB
     assert threads(server.process.pid) < 64
