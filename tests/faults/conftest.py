@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from faults.figures import ROWS, Figures, lines
+from faults.figures import ROWS, Figures, lines, results
 from faults.functions import write_project
 from serving import Server
 
@@ -41,4 +41,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for line in lines():
             terminalreporter.write_line(line)
     if file := os.environ.get(RESULTS):
-        Path(file).write_text(json.dumps(ROWS, indent=1) + "\n")
+        Path(file).write_text(json.dumps(results(), indent=1) + "\n")

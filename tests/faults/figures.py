@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
+from importlib import metadata
 from typing import Any
 
 from faults.watching import Watched
@@ -38,6 +42,24 @@ class Figures:
             row["canary"] = watched.canary.sent
             row["canary_p99_ms"] = round(watched.canary.quantile(0.99) * 1000, 1)
         ROWS.append(row)
+
+
+def results() -> dict[str, Any]:
+    """The table with where and when it was made, for machines."""
+    with open("/proc/cpuinfo") as about:
+        processors = [line.partition(":")[2].strip() for line in about if line.startswith("model name")]
+    return {
+        "benchmark": "faults",
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": {
+            "processor": processors[0] if processors else platform.processor(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.release()}",
+            "python": platform.python_version(),
+        },
+        "versions": {name: metadata.version(name) for name in ("httptools", "uvicorn", "uvloop")},
+        "rows": ROWS,
+    }
 
 
 def lines() -> list[str]:
