@@ -331,7 +331,7 @@ def test_a_retry_of_the_same_call_is_one_event(asynchronous: Server) -> None:
         "X-Amz-Invocation-Type": "Event",
         "amz-sdk-invocation-id": "8f1c1f57-2ab4-4d7a-9d4e-0c8f1f0d7c11",
     }
-    path = "/2015-03-31/functions/work/invocations"
+    path = "/2015-03-31/functions/function:work/invocations"
     ids = {asynchronous.ask("POST", path, {"n": 99}, headers)[1]["x-amzn-requestid"] for _ in range(3)}
     (request_id,) = ids
     job(asynchronous, request_id)

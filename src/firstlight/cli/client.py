@@ -20,6 +20,9 @@ NOTE = "server.json"
 """File in a project's data folder in which a running server says where it is."""
 
 
+_JSON = {"Content-Type": "application/json"}
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running server. The token is a secret and not part of the repr."""
@@ -38,6 +41,11 @@ class Server:
             return cls(chosen.rstrip("/"), token)
         note = noted(data_dir)
         return cls(note.get("url", DEFAULT_URL), token or note.get("token"))
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The header that lets a request in; none where the server has no token."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 
 def noted(data_dir: Path) -> dict[str, Any]:
@@ -66,9 +74,7 @@ def asked(
     Raises:
         FirstlightError: no server there, or it refused.
     """
-    headers = {"Content-Type": "application/json"}
-    if server.token:
-        headers["Authorization"] = f"Bearer {server.token}"
+    headers = {**_JSON, **server.credentials}
     body = b"" if document is None else json.dumps(document).encode()
     with sent(server.url, path, body, headers, timeout, method) as response:
         answer = response.read()
@@ -94,18 +100,11 @@ def answer_of(
     Raises:
         FirstlightError: no server there, or it refused the invocation.
     """
-    headers = {"Content-Type": "application/json"}
-    if tail:
-        headers["X-Amz-Log-Type"] = "Tail"
-    if server.token:
-        headers["Authorization"] = f"Bearer {server.token}"
-    path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations{_query(qualifier)}"
-    status, found, body = _post(server.url, path, event, headers, timeout)
-    if status != 200:
-        raise refusal(server, status, body)
+    asked = {"X-Amz-Log-Type": "Tail"} if tail else {}
+    found, body = _invoked(server, name, event, asked, timeout, qualifier, expected=200)
     log = base64.b64decode(found.get("x-amz-log-result", "")).decode("utf-8", "replace")
     return {
-        "statusCode": status,
+        "statusCode": 200,
         "requestId": found.get("x-amzn-requestid"),
         "functionError": found.get("x-amz-function-error"),
         "executedVersion": found.get("x-amz-executed-version"),
@@ -130,9 +129,7 @@ def stream_of(
     """
     from firstlight.gateway.lambda_api.eventstream import messages
 
-    headers = {"Content-Type": "application/json"}
-    if server.token:
-        headers["Authorization"] = f"Bearer {server.token}"
+    headers = {**_JSON, **server.credentials}
     path = f"/2021-11-15/functions/{quote(name, safe='')}/response-streaming-invocations{_query(qualifier)}"
     with sent(server.url, path, event, headers, timeout) as response:
         if response.status != 200:
@@ -160,14 +157,26 @@ def handed_in(server: Server, name: str, event: bytes, timeout: float, qualifier
     Raises:
         FirstlightError: no server there, or it refused the invocation.
     """
-    headers = {"Content-Type": "application/json", "X-Amz-Invocation-Type": "Event"}
-    if server.token:
-        headers["Authorization"] = f"Bearer {server.token}"
-    path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations{_query(qualifier)}"
-    status, found, body = _post(server.url, path, event, headers, timeout)
-    if status != 202:
-        raise refusal(server, status, body)
+    asked = {"X-Amz-Invocation-Type": "Event"}
+    found, _ = _invoked(server, name, event, asked, timeout, qualifier, expected=202)
     return found["x-amzn-requestid"]
+
+
+def _invoked(
+    server: Server,
+    name: str,
+    event: bytes,
+    asked: dict[str, str],
+    timeout: float,
+    qualifier: str | None,
+    expected: int,
+) -> tuple[dict[str, str], bytes]:
+    """Headers (lower case) and body of the answer to an Invoke that asks for more by headers of its own."""
+    path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations{_query(qualifier)}"
+    status, found, body = _post(server.url, path, event, {**_JSON, **server.credentials, **asked}, timeout)
+    if status != expected:
+        raise refusal(server, status, body)
+    return found, body
 
 
 class Unreached(FirstlightError):

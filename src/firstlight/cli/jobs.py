@@ -178,7 +178,7 @@ def _events(server: Server, job_id: str, timeout: float) -> Iterator[dict[str, A
 
 def _read(server: Server, job_id: str, after: int) -> Iterator[dict[str, Any]]:
     """The events of one connection, those after a number."""
-    headers = {**_headers(server), "Last-Event-ID": str(after)}
+    headers = {**server.credentials, "Last-Event-ID": str(after)}
     with sent(server.url, f"{_place(job_id)}/stream", b"", headers, _TIMEOUT, "GET") as response:
         if response.status == 204:
             return
@@ -197,7 +197,7 @@ def _read(server: Server, job_id: str, after: int) -> Iterator[dict[str, Any]]:
 
 def _result(server: Server, job_id: str, wait: int) -> tuple[int, bytes]:
     path = f"{_place(job_id)}/result?wait={wait}"
-    with sent(server.url, path, b"", _headers(server), _TIMEOUT + wait, "GET") as response:
+    with sent(server.url, path, b"", server.credentials, _TIMEOUT + wait, "GET") as response:
         raw = response.read()
         if response.status == 202:
             raise click.ClickException(
@@ -206,10 +206,6 @@ def _result(server: Server, job_id: str, wait: int) -> tuple[int, bytes]:
         if response.getheader("content-location") is None:  # not the job's own answer
             raise refusal(server, response.status, raw)
         return (500 if response.getheader("x-amz-function-error") else response.status), raw
-
-
-def _headers(server: Server) -> dict[str, str]:
-    return {"Authorization": f"Bearer {server.token}"} if server.token else {}
 
 
 def _place(job_id: str) -> str:

@@ -207,7 +207,7 @@ class Keys:
             except OSError as error:
                 raise self._problem(error) from error
             opened = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
-            opened.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_SCHEMA}")
+            opened.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}")
             self._open = opened
         return self._open
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,14 +11,16 @@ from typing import Any
 
 from firstlight.jobs.sqlite.migrations import STEPS
 from firstlight.runtime.errors import JobError
-from firstlight.runtime.records.migrations import migrate, version
-from firstlight.runtime.records.opening import set_aside
+from firstlight.runtime.records.opening import open_to_write, set_aside
 from firstlight.runtime.records.reading import DAMAGE, HINTS, connect, primary_code
 
 _BUSY_MS = 5000
 """How long one program waits for another that writes."""
-_WAL_BYTES = 16 << 20
-"""The log's file is cut to this when it begins anew; two jobs of 6 MB fit."""
+_PRAGMAS = (
+    f"busy_timeout = {_BUSY_MS}",
+    "secure_delete = FAST",  # some builds write zeros over every page that becomes free
+    f"journal_size_limit = {16 << 20}",  # the log's file is cut to this when it begins anew; two jobs of 6 MB fit
+)
 _FREE_PAGES = 64
 """Pages that are given back to the disk at once."""
 
@@ -153,34 +154,4 @@ class JobFile:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The connection that writes.
-
-    Raises:
-        JobError: the file cannot be made, or was written by a newer firstlight.
-        sqlite3.Error: it is damaged or locked.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        hint = HINTS[sqlite3.SQLITE_CANTOPEN]
-        raise JobError(f"jobs cannot be opened ({path}): {error.strerror}", hint) from error
-    writer = connect(path, "rw")
-    try:
-        writer.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table is made
-        writer.execute("PRAGMA journal_mode = WAL")
-        # The end of the process loses nothing; the end of the power may lose the newest jobs, never the file.
-        writer.execute("PRAGMA synchronous = NORMAL")
-        # Some builds write zeros over every page that becomes free.
-        writer.execute("PRAGMA secure_delete = FAST")
-        writer.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-        if version(writer) > len(STEPS):
-            raise JobError(
-                f"{path} was written by a newer firstlight", "update firstlight, or move the file away"
-            )
-        migrate(writer, STEPS)
-    except BaseException:
-        writer.close()
-        raise
-    return writer
+    return open_to_write(path, "jobs", JobError, STEPS, _PRAGMAS)

@@ -1,28 +1,46 @@
-"""How the record database is opened to be written to, and put out of the way when it is damaged."""
+"""How a database is opened to be written to, and put out of the way when it is damaged."""
 
 from __future__ import annotations
 
 import os
 import time
 
-from firstlight.runtime.errors import RecordError
-from firstlight.runtime.records.migrations import STEPS, migrate, version
+from firstlight.runtime.records.migrations import migrate, version
 from firstlight.runtime.records.reading import connect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
     from pathlib import Path
 
-_WAL_BYTES = 4 << 20
-"""The log's file is cut to this when it begins anew."""
+    from firstlight.runtime.errors import FirstlightError
+
+_PRAGMAS = (
+    "auto_vacuum = INCREMENTAL",  # counts only before the first table is made
+    "journal_mode = WAL",
+    # The end of the process loses nothing; the end of the power may lose what came last, never the file.
+    "synchronous = NORMAL",
+)
 
 
-def open_to_write(path: Path) -> sqlite3.Connection:
+def open_to_write(
+    path: Path,
+    what: str,
+    failure: type[FirstlightError],
+    steps: tuple[tuple[str, ...], ...],
+    pragmas: Iterable[str] = (),
+) -> sqlite3.Connection:
     """The connection that writes; the file, and its folder for the user alone, are made when missing.
 
+    Args:
+        what: what the file keeps, for messages.
+        failure: the error that says so.
+        steps: that lead to the database's present shape (``migrations``).
+        pragmas: more settings of the connection.
+
     Raises:
-        RecordError: the file cannot be made, or was written by a newer firstlight.
+        FirstlightError: a ``failure``: the file cannot be made, or was written by a newer firstlight.
         sqlite3.Error: it is damaged or locked.
     """
     try:
@@ -30,18 +48,15 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         hint = "make the folder writable, or set FIRSTLIGHT_DATA_DIR to one that is"
-        raise RecordError(f"records cannot be opened ({path}): {error.strerror}", hint) from error
+        raise failure(f"{what} cannot be opened ({path}): {error.strerror}", hint) from error
     writer = connect(path, "rw")
     try:
-        writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table is made
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("PRAGMA synchronous = NORMAL")
-        writer.execute("PRAGMA wal_autocheckpoint = 0")  # copied in quiet moments instead, see _tend
-        writer.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-        if version(writer) > len(STEPS):
+        for pragma in (*pragmas, *_PRAGMAS):
+            writer.execute(f"PRAGMA {pragma}")
+        if version(writer) > len(steps):
             hint = "update firstlight, or move the file away"
-            raise RecordError(f"{path} was written by a newer firstlight", hint)
-        migrate(writer, STEPS)
+            raise failure(f"{path} was written by a newer firstlight", hint)
+        migrate(writer, steps)
     except BaseException:
         writer.close()
         raise

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from firstlight.runtime.errors import RecordError
+from firstlight.runtime.records import migrations
 from firstlight.runtime.records.journal import Journal, insert
 from firstlight.runtime.records.opening import open_to_write, set_aside
 from firstlight.runtime.records.reading import DAMAGE, SqliteReader, primary_code, translated
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+_PRAGMAS = (
+    "wal_autocheckpoint = 0",  # copied in quiet moments instead, see _tend
+    f"journal_size_limit = {4 << 20}",  # the log's file is cut to this when it begins anew
+)
 _GATHER_SECONDS = 0.1
 """Rows that come within this time of the first share a transaction."""
 _JOURNAL_BYTES = 64 << 20
@@ -148,7 +153,7 @@ class SqliteStore(SqliteReader):
     def _opened(self) -> sqlite3.Connection:
         """The writing connection, on a new file where the old one is damaged."""
         try:
-            return open_to_write(self.path)
+            return open_to_write(self.path, "records", RecordError, migrations.STEPS, _PRAGMAS)
         except sqlite3.Error as error:
             if primary_code(error) not in DAMAGE:
                 raise translated(self.path, "opened", error) from error
@@ -156,7 +161,7 @@ class SqliteStore(SqliteReader):
             f"{self.path} was damaged and is now {set_aside(self.path)}; new records go to a new file"
         )
         try:
-            return open_to_write(self.path)
+            return open_to_write(self.path, "records", RecordError, migrations.STEPS, _PRAGMAS)
         except sqlite3.Error as error:
             raise translated(self.path, "opened", error) from error
 
