@@ -84,6 +84,13 @@ async def test_changes_under_load(tmp_path: Path, seed: int, monkeypatch: pytest
         "f:2": WorkerSpec("f", script=script, concurrency=2, version="2", snap_start=True),
     }
     pool = PoolInvoker(specs, idle_s=0.3)
+    try:
+        await changes_under_load(pool, specs, chance)
+    finally:
+        await asyncio.wait_for(pool.close(), PATIENCE)
+
+
+async def changes_under_load(pool: PoolInvoker, specs: dict[str, WorkerSpec], chance: random.Random) -> None:
     load = Load(pool, chance)
     callers = [asyncio.create_task(load.call()) for _ in range(CALLERS)]
     for number in range(CHANGES):
@@ -110,9 +117,13 @@ async def test_changes_under_load(tmp_path: Path, seed: int, monkeypatch: pytest
     )
     await asyncio.wait_for(asyncio.gather(*callers), PATIENCE)
     async with asyncio.timeout(PATIENCE):
-        while [len(status["pids"]) for status in pool.status().values()] != [1, 1, 0]:
+        while not settled(pool, specs):
             await asyncio.sleep(0.02)
-    assert {pool.provisioned(name).status for name in specs} == {"READY"}
     assert load.outcomes["ok"] > CHANGES
     assert set(load.outcomes) <= {"ok", "crash", "ReservedFunctionConcurrentInvocationLimitExceeded"}
-    await asyncio.wait_for(pool.close(), PATIENCE)
+
+
+def settled(pool: PoolInvoker, specs: Mapping[str, WorkerSpec]) -> bool:
+    """Whether there are as many workers as were asked for, and they are initialised."""
+    workers = [len(status["pids"]) for status in pool.status().values()]
+    return workers == [1, 1, 0] and all(pool.provisioned(name).status == "READY" for name in specs)
