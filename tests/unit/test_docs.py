@@ -13,7 +13,7 @@ import pytest
 
 from firstlight import project
 from firstlight.cli import VERBS
-from firstlight.project import checks
+from firstlight.project import checks, deploy_checks
 from firstlight.runtime import engines, tasks
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -65,7 +65,11 @@ def test_every_engine_has_a_page(engine):
 
 def test_the_project_file_has_a_page_with_every_setting():
     text = page("project-file.md")
-    missing = {key for key in (*checks.ENDPOINT, *checks.RECORDS, "name") if f"| `{key}` |" not in text}
+    missing = {
+        key
+        for key in (*checks.ENDPOINT, *checks.RECORDS, *deploy_checks.DEPLOY, "name")
+        if f"| `{key}` |" not in text
+    }
     assert not missing
     assert all(f'"{store}"' in text for store in checks.STORES)
 

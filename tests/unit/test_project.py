@@ -83,12 +83,58 @@ def test_a_whole_file_is_read(folder):
         concurrency=3,
         route="/mood",
         env={"TOKEN": "hf_secret"},
+        reserved=3,
     )
     assert read.endpoints["translate-en2fr"].script == folder / "inference" / "translate-en2fr.py"
     assert list(read.endpoints) == ["mood", "translate-en2fr"]
     assert read.records == project.RecordPolicy("redacted", 7.0, 10.0)
     assert read.data_dir == folder / ".firstlight"
     assert "hf_secret" not in repr(read)
+
+
+def test_how_it_is_on_aws_is_read_by_stage(folder):
+    write(
+        folder,
+        """
+        [deploy]
+        region = "eu-central-1"
+        budget = 20
+        [endpoints.mood]
+        model = "starter:lyrics"
+        package = "zip"
+        [stage.prod.deploy]
+        budget = 200
+        alarms = false
+        """,
+    )
+    plain, prod = load(folder).deployment, load(folder, stage="prod").deployment
+    assert (plain.region, plain.budget, plain.alarms, plain.architecture) == (
+        "eu-central-1",
+        20.0,
+        True,
+        "arm64",
+    )
+    assert (prod.region, prod.budget, prod.alarms) == ("eu-central-1", 200.0, False)
+    assert load(folder).endpoints["mood"].package == "zip"
+    assert load(folder).endpoints["mood"].reserved is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('region = "Frankfurt"', "is not a region"),
+        ("log_days = 15", "the nearest it takes is 14"),
+        ('email = "me"', "not an email address"),
+        ('cache = "nfs"', "is not one of none, efs, s3files"),
+        ("budjet = 3", "did you mean 'budget'?"),
+    ],
+)
+def test_mistakes_of_a_deployment_name_the_key(folder, line, said):
+    write(folder, f"[deploy]\n{line}\n")
+    with pytest.raises(ProjectError) as caught:
+        load(folder)
+    assert "[deploy]" in caught.value.message
+    assert said in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_defaults(folder):

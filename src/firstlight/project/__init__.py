@@ -14,13 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from firstlight.project import checks, discovery, dotenv
+from firstlight.project import checks, deploy_checks, discovery, dotenv
 from firstlight.project.checks import Place
-from firstlight.project.types import Asynchronous, Endpoint, Front, Project, RecordPolicy
+from firstlight.project.types import Asynchronous, Deployment, Endpoint, Front, Project, RecordPolicy
 
 __all__ = [
     "FILE",
     "Asynchronous",
+    "Deployment",
     "Endpoint",
     "Front",
     "Project",
@@ -68,9 +69,9 @@ def load(root: Path | None, stage: str | None = None, env: Mapping[str, str] = o
     endpoints = {key: _endpoint(key, table, root, place) for key, table in settings.items()}
     _no_shared_route(endpoints, place)
     variables = dotenv.read(root) if root else {}
-    return Project(
-        name, root, stage, endpoints, RecordPolicy(**records), data_dir(root, env), file, variables
-    )
+    deployment = Deployment(**tables["deploy"])
+    kept = RecordPolicy(**records)
+    return Project(name, root, stage, endpoints, kept, data_dir(root, env), file, variables, deployment)
 
 
 def with_starters(project: Project, names: Iterable[str]) -> Project:
@@ -115,9 +116,13 @@ def _records_table(place: Place, key: str, value: Any) -> Table:
     return checks.keys(place.inside(key), checks.table(place, key, value), checks.RECORDS)
 
 
+def _deploy_table(place: Place, key: str, value: Any) -> Table:
+    return deploy_checks.checked(place.inside(key), checks.table(place, key, value))
+
+
 def _stage_tables(place: Place, key: str, value: Any) -> dict[str, Table]:
     inner = place.inside(key)
-    allowed = {"endpoints": _endpoint_tables, "records": _records_table}
+    allowed = {"endpoints": _endpoint_tables, "records": _records_table, "deploy": _deploy_table}
     stages = checks.table(place, key, value)
     return {
         checks.name(inner, repr(name)[1:-1], name): checks.keys(
@@ -133,9 +138,11 @@ def _checked(raw: Table, place: Place) -> Table:
         "name": checks.name,
         "endpoints": _endpoint_tables,
         "records": _records_table,
+        "deploy": _deploy_table,
         "stage": _stage_tables,
     }
-    return {"name": None, "endpoints": {}, "records": {}, "stage": {}, **checks.keys(place, raw, allowed)}
+    empty: Table = {"name": None, "endpoints": {}, "records": {}, "deploy": {}, "stage": {}}
+    return {**empty, **checks.keys(place, raw, allowed)}
 
 
 def _staged(tables: Table, stage: str | None, place: Place) -> Table:
@@ -149,7 +156,8 @@ def _staged(tables: Table, stage: str | None, place: Place) -> Table:
     endpoints = dict(tables["endpoints"])
     for name, settings in over.get("endpoints", {}).items():
         endpoints[name] = _laid_over(endpoints.get(name, {}), settings)
-    return {**tables, "endpoints": endpoints, "records": {**tables["records"], **over.get("records", {})}}
+    laid = {key: {**tables[key], **over.get(key, {})} for key in ("records", "deploy")}
+    return {**tables, **laid, "endpoints": endpoints}
 
 
 def _laid_over(base: Table, over: Table) -> Table:
@@ -202,6 +210,7 @@ def _script(path: str, root: Path | None) -> Path:
 
 
 def _endpoint(name: str, table: Table, root: Path | None, place: Place) -> Endpoint:
+    table = {**table, "reserved": table.get("concurrency")}
     if "script" not in table:
         return Endpoint(name, **table)
     script = _script(table["script"], root)

@@ -275,6 +275,7 @@ ENDPOINT: dict[str, Check] = {
     "asynchronous": asynchronous,
     "front": front,
     "route": route,
+    "package": choice("image", "zip", "auto"),
     "env": environment,
     "allow_pickle": switch,
     "trust_remote_code": switch,

@@ -59,6 +59,49 @@ class Front:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """How a project is on AWS.
+
+    Attributes:
+        region: None takes the one that the AWS configuration of the user names.
+        architecture: ``arm64`` or ``x86_64``.
+        package: ``image``, ``zip``, or ``auto``: the zip where code and model fit.
+        base: the image that images are built on, ``host/name:tag`` or ``@sha256:...``; a folder or a tar file of a
+            root file system; empty takes AWS's own for Python.
+        registry: ``host/name`` images are pushed to instead of a repository of the account's ECR.
+        log_days: after which CloudWatch forgets.
+        api: an API in front of the router: ``none``, ``rest`` (streams, up to 15 minutes) or ``http``.
+        public: fronts whose ``auth`` is ``none`` are open to everybody; without it they ask for IAM.
+        share: a CloudFront distribution for signed links; ``share_key`` is the file of its public key (PEM).
+        jobs: a queue and a table for answers that are fetched later.
+        cache: ``none``, ``efs`` or ``s3files``: a file system at /mnt/cache of every function.
+        ping: every function is invoked once a week, as Lambda puts idle images away after two.
+        budget: USD a month that are told of, forecasts too; None for no budget.
+        kill_switch: functions are turned off when the budget is used up.
+        email: who is told by alarms and the budget.
+        alarms: alarms and a dashboard.
+    """
+
+    region: str | None = None
+    architecture: str = "arm64"
+    package: str = "auto"
+    base: str = ""
+    registry: str = ""
+    log_days: int = 14
+    api: str = "none"
+    public: bool = False
+    share: bool = False
+    share_key: str = ""
+    jobs: bool = True
+    cache: str = "none"
+    ping: bool = True
+    budget: float | None = None
+    kill_switch: bool = False
+    email: str = ""
+    alarms: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One thing a project serves: a function on AWS, a pool of workers here.
 
@@ -81,6 +124,9 @@ class Endpoint:
         snap_start: workers of published versions start from a snapshot of one that is initialised.
         asynchronous: what becomes of Event invocations.
         front: which of AWS's HTTP fronts its route is.
+        package: ``image``, ``zip`` or ``auto`` for this endpoint; None takes the project's.
+        reserved: workers the project asks for by ``concurrency``; None where it says nothing, and AWS may have as many
+            as its account allows.
     """
 
     name: str
@@ -99,6 +145,8 @@ class Endpoint:
     snap_start: bool = False
     asynchronous: Asynchronous = Asynchronous()
     front: Front = Front()
+    package: str | None = None
+    reserved: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +172,7 @@ class Project:
         root: folder of the project; None when no folder is (the starters are served then).
         file: the project file that was read; None when there is none.
         variables: what ``.env`` says, for every worker; secrets, so it is left out of the repr and of what is built.
+        deployment: how it is on AWS.
         stage: the stage whose tables were laid over the file.
         data_dir: where records and other state of a running server go.
     """
@@ -136,3 +185,4 @@ class Project:
     data_dir: Path
     file: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    deployment: Deployment = Deployment()
