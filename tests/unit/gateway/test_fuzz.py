@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from firstlight.gateway.app import create_app
 from gateways import Client, TableInvoker, generated, make_project, speaking, with_stories
+from trying import examples
 
 PATHS = st.sampled_from(
     [
@@ -85,7 +86,7 @@ HEADER_NAMES = st.sampled_from(
 HEADERS = st.lists(st.tuples(HEADER_NAMES, st.binary(max_size=30)), max_size=4)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"]), PATHS, QUERY, BODIES, HEADERS)
 def test_garbage_is_never_our_failure(
     method: str, path: str, query: str, body: bytes, headers: list[tuple[bytes, bytes]]

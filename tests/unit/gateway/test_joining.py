@@ -18,6 +18,7 @@ from firstlight.invoke.types import Invocation, Reply, Throttled
 from firstlight.project import Project
 from firstlight.runtime.errors import Conflict
 from gateways import Client, TableInvoker, generated, speaking, streamed, with_stories
+from trying import examples
 
 
 class Work:
@@ -430,7 +431,7 @@ class Story:
             return await asyncio.gather(*self.callers, return_exceptions=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS)
 def test_whatever_comes_in_whatever_order(steps: list[tuple[str, int, bool]]) -> None:
     """One call runs once at a time, nobody waits for ever, and the bound in bytes holds."""

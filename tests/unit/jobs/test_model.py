@@ -18,6 +18,7 @@ from firstlight.jobs.sqlite import SqliteJobs
 from firstlight.jobs.types import Condition, Job, Result, Status
 from firstlight.project import Asynchronous
 from firstlight.runtime.errors import WorkerFailed
+from trying import examples
 
 OUTCOMES = ("good", "bad", "throttled", "broken", "killed")
 
@@ -91,7 +92,7 @@ async def played(script: list[str], policy: Asynchronous, file: Path) -> Job:
         play.killed.clear()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(st.sampled_from(OUTCOMES), max_size=8),
     st.builds(

@@ -16,6 +16,7 @@ from firstlight.runtime.errors import Conflict, EndpointNotFound, FirstlightErro
 from firstlight.versions.errors import Outdated
 from firstlight.versions.registry import Registry
 from firstlight.versions.types import Alias
+from trying import examples
 
 NAMES = st.sampled_from(["live", "test"])
 NUMBERS = st.integers(1, 5).map(str)
@@ -134,4 +135,4 @@ class Publishing(RuleBasedStateMachine):
 
 
 TestPublishing = Publishing.TestCase
-TestPublishing.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestPublishing.settings = settings(max_examples=examples(15), stateful_step_count=20, deadline=None)

@@ -19,6 +19,7 @@ from firstlight.build.convert import encoder, parity, pickled
 from firstlight.runtime import engines, tensor
 from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.errors import ConversionError
+from trying import examples
 
 IDS = np.array([[2, 5, 30, 9, 60, 11, 3]], dtype=np.int64)
 KINDS = np.array([[0, 0, 0, 0, 1, 1, 1]], dtype=np.int64)
@@ -306,7 +307,7 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(key=st.sampled_from([*random_bert.CONFIG, "model_type", "architectures", "id2label"]), value=values)
 def test_any_configuration_is_converted_or_refused(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: object

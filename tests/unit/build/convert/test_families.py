@@ -17,6 +17,7 @@ from firstlight.build.convert import double, encoder, parity
 from firstlight.build.convert.families import FAMILIES
 from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.errors import ConversionError
+from trying import examples
 
 TEXTS = ("the day was not with her", "a", "they said that his day was, and from that day")
 
@@ -103,7 +104,7 @@ KEYS = ["pos_att_type", "position_buckets", "max_relative_positions", "norm_rel_
         "embedding_size", "num_hidden_groups", "inner_group_num", "num_attention_heads", "pad_token_id"]  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(family=st.sampled_from([*random_encoders.CONFIGS]), key=st.sampled_from(KEYS), value=values)
 def test_any_configuration_is_converted_or_refused(
     tmp_path_factory: pytest.TempPathFactory, family: str, key: str, value: object

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trying import examples
 from unit.gateway.edge.talking import post, serving
 
 CHUNKED = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -78,7 +79,7 @@ async def test_more_requests_than_are_queued_are_not_answered() -> None:
         assert (await client.rest()).count(b"HTTP/1.1 200") == 4
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.integers(1, 200), max_size=30))
 def test_how_the_bytes_are_cut_changes_nothing(cuts: list[int]) -> None:
     said = (

@@ -15,6 +15,7 @@ from firstlight.gateway.lambda_api.errors import EXCEPTIONS
 from firstlight.invoke.types import WorkerSpec
 from firstlight.versions.registry import Registry
 from gateways import Client, TableInvoker, make_project
+from trying import examples
 
 PATHS = st.sampled_from(
     [
@@ -94,7 +95,7 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.sampled_from(["GET", "POST", "PUT", "DELETE"]), PATHS, QUERIES, BODIES), max_size=6)
 )

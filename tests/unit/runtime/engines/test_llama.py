@@ -24,6 +24,7 @@ from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.deadline import NEVER, Deadline
 from firstlight.runtime.errors import BundleError, InvalidInput
 from firstlight.runtime.generation.wishes import Sampling
+from trying import examples
 
 PROMPT = "The cat sat on the other one, and "
 
@@ -55,7 +56,7 @@ def pieces(tmp_path_factory):
 
 class TestVocabulary:
     @given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=60))
-    @settings(max_examples=200)
+    @settings(max_examples=examples(200))
     def test_pieces_make_up_the_text(self, engine, text):
         tokens = engine.encode(text)
         assert b"".join(map(engine.piece, tokens)) == text.encode()

@@ -30,6 +30,7 @@ from firstlight.runtime import engines
 from firstlight.runtime.bundle import Bundle
 from firstlight.runtime.engines.llama import checks, header
 from firstlight.runtime.errors import EngineError
+from trying import examples
 
 WHOLE = tiny()
 START = header.parsed(WHOLE, len(WHOLE)).start
@@ -117,7 +118,7 @@ class TestHeader:
             header.read(str(tmp_path))
 
     @given(st.binary(max_size=400), st.booleans())
-    @settings(max_examples=300)
+    @settings(max_examples=examples(300))
     def test_any_bytes(self, raw, begun):
         raw = WHOLE[:8] + raw if begun else raw
         with pytest.raises((header.Damaged, header.StructError, OverflowError)):
@@ -314,7 +315,7 @@ def values():
 
 
 @given(how=damage())
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_no_file_ends_the_process(child, tmp_path_factory, how):
     folder = tmp_path_factory.getbasetemp() / "damaged"
     folder.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from firstlight.runtime.deadline import NEVER, Deadline
 from firstlight.runtime.engines.llama.crew import Crew
 from firstlight.runtime.engines.llama.memory import Memory
 from firstlight.runtime.generation.wishes import Sampling
+from trying import examples
 
 KINDS = ["gptneox", "llama"]
 
@@ -57,7 +58,7 @@ def test_the_next_turn_of_a_chat(engine, cold):
 
 
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_any_request_after_any_other(engine, data):
     """Whatever was read before, an answer is the one that an engine gives that has read nothing."""
     letters = st.lists(st.integers(2, 8), min_size=1, max_size=40)

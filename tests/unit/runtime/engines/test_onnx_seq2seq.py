@@ -21,6 +21,7 @@ from firstlight.runtime.errors import BundleError, EngineError
 from firstlight.runtime.generation.beam import BeamSearch, single
 from firstlight.runtime.generation.chain import Chain
 from firstlight.runtime.generation.wishes import Search
+from trying import examples
 
 SOURCE = [5, 9, 30, 17, 1]
 
@@ -68,7 +69,7 @@ def same(found, expected):
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.lists(st.integers(0, small.VOCABULARY - 1), min_size=1, max_size=12),
     st.lists(st.integers(2, small.VOCABULARY - 1), max_size=2),
@@ -89,7 +90,7 @@ def test_beams(engine, source, prefix, search):
     same(engine.search(source, prefix, search, NEVER), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.lists(st.integers(0, small.VOCABULARY - 1), min_size=1, max_size=12),
     st.lists(st.integers(2, small.VOCABULARY - 1), max_size=2),

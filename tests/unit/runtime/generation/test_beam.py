@@ -14,6 +14,7 @@ from firstlight.runtime.deadline import NEVER
 from firstlight.runtime.generation.beam import BeamSearch, Pace, single
 from firstlight.runtime.generation.rules import Rules
 from firstlight.runtime.generation.wishes import Search
+from trying import examples
 
 
 def searched(table, search, prefix=(), deadline=NEVER, source=(), **more):
@@ -63,7 +64,7 @@ WISHES = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(WISHES, st.integers(0, 1000), st.lists(st.integers(2, 11), max_size=2))
 def test_answers_follow_the_rules(search, seed, prefix):
     table = Table(12, seed)

@@ -9,6 +9,7 @@ from firstlight.runtime import notes
 from firstlight.runtime.errors import InvalidInput
 from firstlight.runtime.generation.forging import EDGE, Guard, edged
 from firstlight.runtime.generation.templates import ChatTemplate
+from trying import examples
 
 TURNS = "{% for m in messages %}{{ '<|turn|>' + m.role + '\n' + m.content + '</s>\n' }}{% endfor %}"
 TRIMMED = "<s>{% for m in messages %}[{{ m['role'] }}] {{ m['content'] | trim }} {% endfor %}[[end]]"
@@ -49,7 +50,7 @@ def said(*contents):
 
 
 @given(st.sampled_from([TURNS, TRIMMED, BARE, JOINED]), st.lists(words, min_size=1, max_size=4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_no_message_adds_a_special_token(template, contents):
     notes.clear()
     special, text = prompt(template, said(*contents))

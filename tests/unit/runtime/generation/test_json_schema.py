@@ -12,6 +12,7 @@ from small_schemas import SCHEMAS, VALUES, valid
 from firstlight.runtime import notes
 from firstlight.runtime.errors import InvalidInput
 from firstlight.runtime.generation import grammars
+from trying import examples
 
 
 def acceptor(schema, kind="json"):
@@ -24,7 +25,7 @@ def takes(schema, *values):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_values_of_the_schema_are_taken(data):
     schema, values = data.draw(SCHEMAS)
     value = data.draw(values)
@@ -34,7 +35,7 @@ def test_values_of_the_schema_are_taken(data):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_what_is_taken_is_of_the_schema(data):
     schema, _ = data.draw(SCHEMAS)
     found = acceptor(schema)
@@ -46,7 +47,7 @@ def test_what_is_taken_is_of_the_schema(data):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_values_of_no_schema_are_refused(data):
     schema, values = data.draw(SCHEMAS)
     value = data.draw(
@@ -321,7 +322,7 @@ def test_an_unknown_keyword_changes_nothing_and_is_told():
 
 
 @given(VALUES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_any_json_as_a_schema_is_a_grammar_or_refused(value):
     notes.clear()
     for schema in (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from firstlight.runtime.errors import InvalidInput
 from firstlight.runtime.generation import grammars
+from trying import examples
 
 LETTERS = "ab1_-é \\]^"
 sets = st.sampled_from(
@@ -71,7 +72,7 @@ def acceptor(expression):
 
 
 @given(expressions, st.lists(st.text(LETTERS, max_size=6), max_size=5), st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_grammar_takes_what_the_expression_describes(expression, texts, seed):
     found = acceptor(expression)
     for text in texts:
@@ -149,7 +150,7 @@ def test_what_cannot_be_followed_is_refused_by_name(expression, message):
 @example("()+")
 @example("(|()){2,}")
 @given(st.text("ab()[]{}|*+?^$\\.-,1<P:=!dux", max_size=12))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_any_text_is_an_expression_or_refused(text):
     try:
         made = grammars.write({"type": "regex", "value": text or "a"})

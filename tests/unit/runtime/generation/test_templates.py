@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from firstlight.runtime.errors import BundleError, InvalidInput
 from firstlight.runtime.generation import budget, templates
 from firstlight.runtime.generation.templates import ChatTemplate
+from trying import examples
 
 CHAT = [
     {"role": "user", "content": "hi"},
@@ -213,7 +214,7 @@ def test_a_long_chat_is_within_bounds():
 
 
 @given(st.text("{}%() abc'.|[]~*+-\n", max_size=40))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_any_text_is_a_template_or_refused(source):
     try:
         text = render(source)

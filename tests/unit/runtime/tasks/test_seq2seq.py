@@ -15,6 +15,7 @@ from firstlight.runtime.tasks.progress import Progress
 from firstlight.runtime.tasks.seq2seq import Text2TextGeneration
 from firstlight.runtime.tasks.translation import Translation
 from firstlight.runtime.tokenizers.hf import HfTokenizer
+from trying import examples
 
 from .sequences import END, Clock, Writer, bundle_of, bytes_of_text, events, said, whole, words
 
@@ -227,7 +228,9 @@ WAYS = st.sampled_from(
 )  # fmt: skip
 
 
-@hypothesis.settings(max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(
+    max_examples=examples(60), suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
 @hypothesis.given(
     parameters=WAYS,
     times=st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=6),

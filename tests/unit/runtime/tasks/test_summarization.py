@@ -12,6 +12,7 @@ from firstlight.runtime.tasks.sentences import sentences
 from firstlight.runtime.tasks.summarization import Summarization
 from firstlight.runtime.tensor import make
 from firstlight.runtime.tokenizers.hf import HfTokenizer
+from trying import examples
 
 from .sequences import Clock, Writer, bundle_of, events, said, whole, words
 
@@ -110,7 +111,9 @@ def test_several_answers_are_several_last_summaries(tokenizer: HfTokenizer) -> N
     assert len(whole(task, engine, LONG, **asked)) == 2
 
 
-@hypothesis.settings(max_examples=40, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(
+    max_examples=examples(40), suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
 @hypothesis.given(
     parameters=st.sampled_from(
         [{}, {"max_new_tokens": 9}, {"max_new_tokens": 3}, {"max_new_tokens": 25},

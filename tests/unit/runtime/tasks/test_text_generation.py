@@ -19,6 +19,7 @@ from firstlight.runtime.generation.continuation import Continuation
 from firstlight.runtime.tasks import text_generation
 from firstlight.runtime.tasks.text_generation import TextGeneration
 from firstlight.runtime.tasks.text_parameters import PARAMETERS
+from trying import examples
 
 CHAT = [{"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"}]
 TEMPLATE = (
@@ -375,7 +376,7 @@ def test_details_tell_of_every_token():
     st.integers(1, 30),
     st.lists(st.sampled_from(["END", "\nUser:", "éb", "🌍", "a"]), max_size=2),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_texts_of_the_events_are_the_text(seed, most, stop):
     engine = SeededModel()
     found = events(engine, "a", {"seed": seed, "temperature": 3.0, "max_new_tokens": most, "stop": stop})
@@ -493,7 +494,7 @@ cuts = st.lists(st.integers(0, 7), min_size=1, max_size=8)
 
 
 @given(texts, stops, cuts, st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_parts_of_an_echo_are_the_whole(text, stop, times, most):
     parameters = {"stop": stop, "max_new_tokens": most, "return_full_text": False}
     whole = ask(echo(), text, {**parameters, "details": True})[0]
@@ -511,7 +512,7 @@ def test_parts_of_an_echo_are_the_whole(text, stop, times, most):
     ),
     st.integers(0, 20),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_parts_of_a_drawn_answer_are_the_whole(seed, stop, times, drawing, least):
     parameters = {
         "seed": seed,
@@ -633,7 +634,7 @@ def test_forged_tokens_do_no_harm():
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_text_as_a_continuation_is_refused(text):
     if text:
         assert "continuation" in refused("abc", {"continuation": text})
@@ -660,7 +661,7 @@ named = st.dictionaries(
 
 
 @given(st.text(max_size=5) | anything, named)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_whatever_is_asked_is_answered_or_refused(inputs, parameters):
     try:
         answer = ask(SeededModel(), inputs, {"max_new_tokens": 2, **parameters})

@@ -11,6 +11,7 @@ from firstlight.runtime.errors import InvalidInput
 from firstlight.runtime.tasks import windows
 from firstlight.runtime.tokenizers.hf import HfTokenizer, encodable
 from firstlight.runtime.tokenizers.wordpiece import WordPiece
+from trying import examples
 
 WORDS = ["the", "river", "runs", "singing", "[SEP]", "x", "at", "dawn", ",", "[CLS]"]
 ODD = [" ", " ", "\u0301", "\u302e", "\u1b44", "é", "가", "中", "\u0000", "!"]
@@ -57,14 +58,14 @@ def test_a_text_is_cut_at_one_end(tokenizer, library, text, limit, side):
 
 @given(text=TEXT, pair=TEXT, limit=st.integers(4, 24))
 @example(text="a " * 12, pair="the " * 8, limit=11)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_the_longer_text_gives_way_first(tokenizer, library, text, pair, limit):
     ours = windows.shortened(tokenizer.encode(text, pair), limit)
     assert lists(ours) == library(limit, text, pair)[0]
 
 
 @given(text=TEXT, pair=TEXT, limit=st.integers(4, 24), strategy=st.sampled_from([*SIDES]))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_only_one_of_a_pair_gives_way(tokenizer, library, text, pair, limit, strategy):
     whole = tokenizer.encode(text, pair)
     room = limit - 3 - whole.sequence_ids.count(1 - SIDES[strategy])
@@ -77,7 +78,7 @@ def test_only_one_of_a_pair_gives_way(tokenizer, library, text, pair, limit, str
 
 
 @given(text=TEXT, limit=st.integers(3, 24), stride=st.integers(0, 8))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_windows_of_a_text(tokenizer, library, text, limit, stride):
     whole = tokenizer.encode(text)
     if limit - 2 > stride:
@@ -98,7 +99,7 @@ def test_windows_of_a_text(tokenizer, library, text, limit, stride):
     strategy=st.sampled_from([*SIDES]),
 )
 @example(text="a", pair="the " * 8, limit=8, stride=2, strategy="only_second")
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_windows_of_one_of_a_pair(tokenizer, library, text, pair, limit, stride, strategy):
     whole, sequence = tokenizer.encode(text, pair), SIDES[strategy]
     if len(whole.ids) <= limit:

@@ -12,6 +12,7 @@ from small_bert import SPECIAL, describe, vocabulary
 from firstlight.build.wordpiece_table import write_table
 from firstlight.runtime.errors import BundleError
 from firstlight.runtime.tokenizers.wordpiece import WordPiece
+from trying import examples
 
 FIELDS = ("ids", "type_ids", "offsets", "word_ids", "sequence_ids")
 HARD = [
@@ -61,14 +62,14 @@ def test_hard_texts(both, text):
 
 
 @given(texts)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_text(uncased, cased, odd, text):
     for both in (uncased, cased, odd):
         alike(both, text)
 
 
 @given(texts, texts)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_pair(uncased, odd, first, second):
     alike(uncased, first, second)
     alike(odd, first, second)
@@ -113,7 +114,7 @@ def test_vocabulary(uncased):
 
 
 @given(st.lists(st.integers(0, len(vocabulary()) + 2), max_size=20), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_decode(uncased, ids, skip):
     assert uncased.ours.decode(ids, skip) == uncased.library.decode(ids, skip)
 

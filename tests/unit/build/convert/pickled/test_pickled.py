@@ -22,6 +22,7 @@ from firstlight.build.convert import pickled
 from firstlight.build.convert.checkpoint import Checkpoint
 from firstlight.build.convert.pickled import machine
 from firstlight.runtime.errors import ConversionError
+from trying import examples
 
 ARRAYS = {
     "weight": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -342,7 +343,7 @@ parts = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(parts, max_size=30).map(b"".join))
 def test_any_pickle_is_read_or_refused(content: bytes) -> None:
     refused = "it "
@@ -353,7 +354,7 @@ def test_any_pickle_is_read_or_refused(content: bytes) -> None:
     assert refused.startswith(("it ", "its pickle "))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.integers(0, 2000), st.integers(0, 255))
 def test_a_damaged_file_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, place: int, byte: int

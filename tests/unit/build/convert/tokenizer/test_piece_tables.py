@@ -21,6 +21,7 @@ from firstlight.build.convert import tokenizer
 from firstlight.runtime import tokenizers
 from firstlight.runtime.errors import BundleError
 from firstlight.runtime.tokenizers.pieces import Pieces
+from trying import examples
 
 FEW = ("marian", "t5-bpe-bytes", "prefixed")
 
@@ -41,7 +42,7 @@ def test_hard_texts(sides: Sides) -> None:
 def test_any_text(family: str) -> None:
     sides = Sides(made(family))
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40), deadline=None)
     @given(texts, texts)
     def compared(first: str, second: str) -> None:
         sides.alike(first)
@@ -119,7 +120,7 @@ def test_damaged_tables_are_named(tmp_path: Path, family: str) -> None:
         Pieces(str(tmp_path / "nowhere.bin"), file)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(place=st.floats(0, 1), byte=st.integers(1, 255), family=st.sampled_from(["t5", "t5-bpe", "bart"]))
 def test_a_flipped_byte_is_an_answer_or_an_error(place: float, byte: int, family: str) -> None:
     """Hashes are what tells damage; a table that gets past them may be wrong and must not crash."""
