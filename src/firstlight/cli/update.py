@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from firstlight.cli import locking, output
+from firstlight.cli import locking, output, targeting
 
 if TYPE_CHECKING:
     from firstlight.build.lock.building import Moved
@@ -34,17 +35,22 @@ def update(endpoints: tuple[str, ...], revision: str | None, stage: str | None, 
     before = lock.read(root)
     with progress.shown(as_json) as shown, contextlib.redirect_stdout(sys.stderr):
         moved = [building.move(one, root, before, revision, shown) for one in some]
+        whole = not endpoints and stage is None
+        renewed, wheels = targeting.renewed(root, before, shown) if whole else (before, [])
 
     def change(now: lock.Lock) -> lock.Lock:
         for one in moved:
             now = now.with_endpoint(one.wanted.name, one.made, one.wanted.stage)
-        return now
+        return replace(now, targets=renewed.targets) if whole else now
 
     written = locking.laid_over(root, change)
     if as_json:
-        output.json_line({"endpoints": [_described(one) for one in moved], "written": written})
+        described = [_described(one) for one in moved]
+        output.json_line({"endpoints": described, "functions": wheels, "written": written})
     else:
         _show(moved)
+        for line in wheels:
+            click.echo(output.encodable(output.printable(line)))
         click.echo(f"{lock.FILE} is {'written' if written else 'as it was'}")
     return 0
 

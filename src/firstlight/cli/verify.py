@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from firstlight.build.lock.wanted import Wanted
 
     Found = tuple[str, str | None, list[Checked]]
-    """An endpoint, its stage, and what was compared."""
+    """An endpoint or a target, its stage, and what was compared."""
 
 
 @click.command()
@@ -52,14 +53,31 @@ def verify(endpoints: tuple[str, ...], offline: bool, as_json: bool) -> int:
 
 
 def _found(said: Lock, endpoints: Sequence[str], root: Path, offline: bool) -> list[Found]:
-    """Everything that was compared: of the models, then of the scripts that were traced."""
+    """Everything that was compared: of the models, of the scripts that were traced, of the targets."""
     from firstlight.build.lock.wanted import named
 
     scripts = [name for name in sorted(said.caches) if not endpoints or name in endpoints]
     models = [name for name in endpoints if name not in scripts]
     some = named(locking.wanted_here(root), models) if models or not endpoints else []
     found: list[Found] = [(one.name, one.stage, _checked(one, said, root, offline)) for one in some]
-    return found + [(name, None, [locking.layer(name, said.caches[name], root)]) for name in scripts]
+    found += [(name, None, [locking.layer(name, said.caches[name], root)]) for name in scripts]
+    return (
+        found
+        if endpoints
+        else found + [(key, None, _target(said, key, root)) for key in sorted(said.targets)]
+    )
+
+
+def _target(said: Lock, key: str, root: Path) -> list[Checked]:
+    """The wheels of a target, and whether they are what the project asks for."""
+    from firstlight import project as projects
+    from firstlight.build.lock import targeting
+    from firstlight.build.lock.checking import Checked
+
+    project = projects.load(root)
+    only = replace(said, targets={key: said.target(key)})
+    behind = targeting.problems(only, project, targeting.made_of(said, project, root))
+    return [Checked("lock", 0, tuple(behind)), targeting.check(said, key)]
 
 
 def _checked(one: Wanted, said: Lock, root: Path, offline: bool) -> list[Checked]:

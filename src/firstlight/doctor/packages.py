@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -87,13 +88,22 @@ def _requires(name: str) -> list[str]:
     return [canonical(found[1]) for line in plain if (found := REQUIREMENT.match(line))]
 
 
-def size(name: str) -> int:
-    """Bytes of an installed package's files; 0 where it is not installed."""
+def size(name: str, only: Sequence[str] | None = None) -> int:
+    """Bytes of an installed package's files; 0 where it is not installed.
+
+    Args:
+        only: patterns (``fnmatch``) of the files that count; None counts all.
+    """
     try:
         files = metadata.files(name) or []
     except metadata.PackageNotFoundError:
         return 0
-    return sum(file.size or 0 for file in files)
+    wanted = (
+        file
+        for file in files
+        if only is None or any(fnmatchcase(file.as_posix(), pattern) for pattern in only)
+    )
+    return sum(file.size or 0 for file in wanted)
 
 
 def was_built_here(name: str) -> bool:

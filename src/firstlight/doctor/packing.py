@@ -17,12 +17,6 @@ from firstlight.project import Endpoint
 
 _ZIP, _IMAGE = 250 << 20, 10 << 30
 _VARIABLES = 4096
-_ENGINES = {
-    "onnx": ("onnxruntime",),
-    "onnx-seq2seq": ("onnxruntime", "tokenizers"),
-    "ctranslate2": ("ctranslate2", "tokenizers"),
-    "llama": ("xllamacpp",),
-}
 _NOT_SHIPPED = (".git", ".venv", "venv", "__pycache__", ".firstlight", "node_modules")
 
 _PRIVATE = re.compile(r"^\.env|^id_|\.(key|p12|pem|pfx)$")
@@ -64,9 +58,7 @@ def _opened(paths: list[Path]) -> str:
 def size(subject: Subject, endpoint: Endpoint) -> Iterator[Finding]:
     """What is deployed, unzipped, against the 250 MB of a zip and the 10 GB of an image: an estimate."""
     spec = subject.spec(endpoint)
-    total = sum(file.stat().st_size for file in _files(spec, subject)) + sum(
-        map(packages.size, _packages(spec, subject))
-    )
+    total = sum(file.stat().st_size for file in _files(spec, subject)) + _libraries(spec, subject)
     shown = f"about {total / 1e6:,.0f} MB unzipped"
     where = str(endpoint.model or endpoint.script)
     if total > _IMAGE:
@@ -89,16 +81,20 @@ def _files(spec: WorkerSpec, subject: Subject) -> Iterator[Path]:
                 yield file
 
 
-def _packages(spec: WorkerSpec, subject: Subject) -> set[str]:
-    """The installed packages that an endpoint needs: those of its engine, or those its script imports."""
+def _libraries(spec: WorkerSpec, subject: Subject) -> int:
+    """Bytes of what an endpoint needs of installed packages: its engine's libraries, or all that its script imports."""
+    from firstlight.build.pack import engines
+
     if spec.bundle is not None:
         from firstlight.runtime.bundle import Bundle
 
-        return set(_ENGINES.get(Bundle.open(str(spec.bundle)).engine, ()))
+        names = engines.names(Bundle.open(str(spec.bundle)))
+        return sum(packages.size(name, engines.taken(name)) for name in names)
     if spec.script is None:
-        return set()
+        return 0
     found = packages.imported(spec.script, subject.root)
-    return packages.required(found - {"firstlight"}) | ({"onnxruntime"} if "firstlight" in found else set())
+    own = packages.size("onnxruntime", engines.taken("onnxruntime")) if "firstlight" in found else 0
+    return own + sum(map(packages.size, packages.required(found - {"firstlight"})))
 
 
 def variables(subject: Subject, endpoint: Endpoint) -> Iterator[Finding]:  # noqa: ARG001

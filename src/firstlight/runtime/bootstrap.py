@@ -15,7 +15,9 @@ import sys  # noqa: E402
 gc.disable()  # until the worker has loaded: what is made before then stays
 path = os.environ.get("FIRSTLIGHT_PATH", "")
 home = __file__.rsplit(os.sep, 3)[0]
-sys.path += [entry for entry in [*path.split(os.pathsep), home] if entry and entry not in sys.path]
+# Before what the interpreter's installation brings, if it looks there at all: a function's own versions win.
+at = next((number for number, entry in enumerate(sys.path) if entry.endswith("-packages")), len(sys.path))
+sys.path[at:at] = [entry for entry in [*path.split(os.pathsep), home] if entry and entry not in sys.path]
 
 if "FIRSTLIGHT_BUNDLE" in os.environ:  # the library loads while the worker imports the rest
     from firstlight.runtime.engines import library

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from firstlight.build import lock
+from firstlight.build.pack.types import Wheel
 from firstlight.build.types import Made, SourceFile
 
 HERE = Path("/a/machine's/own/bundle")
@@ -64,9 +65,34 @@ entries = st.builds(
     asked=st.dictionaries(st.sampled_from(["task", "precision"]), words),
 )
 caches = st.builds(lock.Caches, hexes[64], st.integers(0, 2**50), hexes[64], strings, strings)
+wheels = st.builds(
+    Wheel,
+    name=st.sampled_from(["idna", "typing-extensions", "torch"]),
+    version=st.sampled_from(["3.20", "2.13.0+cpu", "1.0rc1.post2"]),
+    file=st.sampled_from(
+        ["idna-3.20-py3-none-any.whl", "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"]
+    ),
+    sha256=st.sampled_from(["a" * 64, "b" * 64]),
+    requires=st.sampled_from([(), ("idna",), ("idna", "typing-extensions")]),
+)
+wheel_sets = st.builds(
+    lock.WheelSet,
+    st.just("c" * 64),
+    st.lists(wheels, max_size=3, unique_by=lambda wheel: wheel.name).map(
+        lambda found: tuple(sorted(found, key=lambda wheel: wheel.name))
+    ),
+)
+targets = st.builds(
+    lock.LockedTarget,
+    st.just(f"public.ecr.aws/lambda/python:3.13@sha256:{'d' * 64}"),
+    st.dictionaries(
+        st.sampled_from(["engines", "server", "inference/requirements.txt"]), wheel_sets, max_size=2
+    ),
+)
 locks = st.builds(
     lock.Lock,
     st.dictionaries(names, entries, max_size=3),
     st.dictionaries(names, caches, max_size=2),
     st.dictionaries(names, st.dictionaries(names, entries, min_size=1, max_size=2), max_size=2),
+    st.dictionaries(st.sampled_from(["arm64-python3.13", "x86_64-python3.11"]), targets, max_size=2),
 )

@@ -1,10 +1,10 @@
-"""firstlight.lock: what every endpoint's bundle is made of, so that every machine makes the same one."""
+"""firstlight.lock: what every endpoint's bundle, and every function, is made of: every machine makes the same one."""
 
 from __future__ import annotations
 
 from firstlight.build.lock.comparing import asked, differences, for_endpoint, tools, unasked, wish_of
 from firstlight.build.lock.reading import FILE, VERSION, parse, read
-from firstlight.build.lock.types import Caches, Lock
+from firstlight.build.lock.types import Caches, Lock, LockedTarget, WheelSet
 from firstlight.build.lock.writing import named, text, write
 
 __all__ = [
@@ -12,6 +12,8 @@ __all__ = [
     "VERSION",
     "Caches",
     "Lock",
+    "LockedTarget",
+    "WheelSet",
     "asked",
     "differences",
     "for_endpoint",

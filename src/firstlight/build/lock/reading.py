@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from firstlight.build.lock.reading_values import MEND, Table, hexadecimal, inside, line, whole
 from firstlight.build.lock.types import Caches, Lock
 from firstlight.build.types import Made, SourceFile
 from firstlight.project import checks
@@ -19,11 +20,8 @@ CONVERTER = re.compile(r"firstlight\.build(\.[a-z_0-9]+)+:[a-z_0-9]+")
 """A converter is imported and called, so that a lock file may name none but those that come with firstlight."""
 
 _MARKERS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
-_MEND = "take the file from version control, or remove the table and run `firstlight build`"
 _PLACE = Path()
 """Where a bundle lies is not in the lock."""
-
-Table = dict[str, Any]
 
 
 def read(root: Path) -> Lock:
@@ -41,7 +39,7 @@ def read(root: Path) -> Lock:
     except FileNotFoundError:
         return Lock()
     except UnicodeDecodeError as error:
-        raise place.error("", "is not UTF-8", _MEND) from error
+        raise place.error("", "is not UTF-8", MEND) from error
     except OSError as error:
         raise place.error("", f"cannot be read: {error.strerror}", "check its permissions") from error
     return parse(text)
@@ -56,23 +54,31 @@ def parse(text: str) -> Lock:
     place = Place(FILE)
     raw = _tables(text, place)
     _version(raw, place)
-    given = checks.keys(place, raw, {"version": _any, "endpoints": _endpoints, "stage": _stages})
+    given = checks.keys(
+        place, raw, {"version": _any, "endpoints": _endpoints, "stage": _stages, "targets": _targets}
+    )
     endpoints, caches = given.get("endpoints", ({}, {}))
-    return Lock(endpoints, caches, given.get("stage", {}))
+    return Lock(endpoints, caches, given.get("stage", {}), given.get("targets", {}))
+
+
+def _targets(place: Place, key: str, value: Any) -> Table:
+    from firstlight.build.lock import reading_targets
+
+    return {**reading_targets.targets(place, key, value)}
 
 
 def _tables(text: str, place: Place) -> Table:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(_MARKERS):
+    for number, written in enumerate(text.splitlines(), 1):
+        if written.startswith(_MARKERS):
             hint = "keep the lines of either side (or take firstlight.toml's side and run `firstlight build`)"
             raise place.error("", f"has the marks of a merge that is not finished, in line {number}", hint)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         problem = str(error)
-        raise place.error("", f"is not valid TOML: {problem[0].lower()}{problem[1:]}", _MEND) from error
+        raise place.error("", f"is not valid TOML: {problem[0].lower()}{problem[1:]}", MEND) from error
     except RecursionError as error:
-        raise place.error("", "is nested too deeply", _MEND) from error
+        raise place.error("", "is nested too deeply", MEND) from error
 
 
 def _version(raw: Table, place: Place) -> None:
@@ -83,7 +89,7 @@ def _version(raw: Table, place: Place) -> None:
     if type(version) is int and version > VERSION:
         problem = f"is {version}; this firstlight reads {VERSION}"
         raise place.error("version", problem, "update firstlight")
-    raise place.error("version", "is missing" if version is None else f"must be {VERSION}", _MEND)
+    raise place.error("version", "is missing" if version is None else f"must be {VERSION}", MEND)
 
 
 def _endpoints(place: Place, key: str, value: Any) -> tuple[dict[str, Made], dict[str, Caches]]:
@@ -116,7 +122,7 @@ def _stages(place: Place, key: str, value: Any) -> dict[str, dict[str, Made]]:
 
 
 def _made(place: Place, table: Table) -> Made:
-    given = _whole(place, table, _MADE, ("asked", "revision", "licence", "converter", *_ALLOWED))
+    given = whole(place, table, _MADE, ("asked", "revision", "licence", "converter", *_ALLOWED))
     return Made(
         place=_PLACE,
         model=given["model"],
@@ -137,55 +143,29 @@ def _made(place: Place, table: Table) -> Made:
 
 def _caches(place: Place, key: str, value: Any) -> Caches:
     inside = place.inside(key)
-    return Caches(**_whole(inside, checks.table(place, key, value), _CACHES, ()))
-
-
-def _whole(place: Place, table: Table, known: Mapping[str, checks.Check], optional: tuple[str, ...]) -> Table:
-    """The checked values of a table that has every key but the optional ones."""
-    given = checks.keys(place, table, known)
-    missing = next((key for key in known if key not in given and key not in optional), None)
-    if missing is not None:
-        raise place.error(missing, "is missing", _MEND)
-    return given
+    return Caches(**whole(inside, checks.table(place, key, value), _CACHES, ()))
 
 
 def _any(_place: Place, _key: str, value: Any) -> Any:
     return value
 
 
-def _hex(digits: int) -> checks.Check:
-    def check(place: Place, key: str, value: Any) -> str:
-        if not isinstance(value, str) or len(value) != digits or value.strip("0123456789abcdef"):
-            raise place.error(key, f"must be {digits} hexadecimal digits", _MEND)
-        return value
-
-    return check
-
-
 def _bytes(place: Place, key: str, value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise place.error(key, "must be a whole number of bytes", _MEND)
+        raise place.error(key, "must be a whole number of bytes", MEND)
     return value
 
 
-def _line(place: Place, key: str, value: Any) -> str:
-    """A string of one line."""
-    word = checks.text(place, key, value)
-    if not word.isprintable():
-        raise place.error(key, "has characters that cannot be printed", _MEND)
-    return word
-
-
 def _converter(place: Place, key: str, value: Any) -> str:
-    word = _line(place, key, value)
+    word = line(place, key, value)
     if not CONVERTER.fullmatch(word):
-        raise place.error(key, f"{word[:80]!r} is no converter of firstlight", _MEND)
+        raise place.error(key, f"{word[:80]!r} is no converter of firstlight", MEND)
     return word
 
 
 def _true(place: Place, key: str, value: Any) -> bool:
     if value is not True:
-        raise place.error(key, "must be true, or left out", _MEND)
+        raise place.error(key, "must be true, or left out", MEND)
     return True
 
 
@@ -195,65 +175,59 @@ def _strings(*known: str) -> Callable[[Place, str, Any], dict[str, str]]:
     def check(place: Place, key: str, value: Any) -> dict[str, str]:
         inside, table = place.inside(key), checks.table(place, key, value)
         if known:
-            checks.keys(inside, table, dict.fromkeys(known, _line))
+            checks.keys(inside, table, dict.fromkeys(known, line))
         for name in table:
-            _line(place, key, name)
-        return {name: _line(inside, name, word) for name, word in table.items()}
+            line(place, key, name)
+        return {name: line(inside, name, word) for name, word in table.items()}
 
     return check
 
 
 def _files(place: Place, key: str, value: Any) -> tuple[SourceFile, ...]:
     if not isinstance(value, list):
-        raise place.error(key, f"must be a list, not {checks.kind(value)}", _MEND)
+        raise place.error(key, f"must be a list, not {checks.kind(value)}", MEND)
     files = tuple(_file(place, f"{key}[{number}]", table) for number, table in enumerate(value))
     paths = [file.path for file in files]
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
-        raise place.error(key, f"{twice!r} is there twice", _MEND)
+        raise place.error(key, f"{twice!r} is there twice", MEND)
     return tuple(sorted(files, key=lambda file: file.path))
 
 
 def _file(place: Place, key: str, value: Any) -> SourceFile:
     table = checks.table(place, key, value)
-    given = _whole(place.inside(key), table, _FILE, ())
+    given = whole(place.inside(key), table, _FILE, ())
     return SourceFile(**given)
-
-
-def inside(path: str) -> bool:
-    """Whether a path stays within the folder it is joined to, on every operating system."""
-    parts = path.split("/")
-    return path.isprintable() and "\\" not in path and ":" not in path and not {"", ".", ".."} & {*parts}
 
 
 def _path(place: Place, key: str, value: Any) -> str:
     path = checks.text(place, key, value)
     if not inside(path):
-        raise place.error(key, f"{path[:80]!r} is not a path inside the model", _MEND)
+        raise place.error(key, f"{path[:80]!r} is not a path inside the model", MEND)
     return path
 
 
 _ALLOWED = ("allow_pickle", "trust_remote_code")
 _MADE: dict[str, checks.Check] = {
-    "model": _line,
+    "model": line,
     "asked": _strings("task", "precision"),
-    "revision": _hex(40),
-    "licence": _line,
-    "task": _line,
-    "engine": _line,
-    "precision": _line,
+    "revision": hexadecimal(40),
+    "licence": line,
+    "task": line,
+    "engine": line,
+    "precision": line,
     "converter": _converter,
-    "bundle": _hex(64),
+    "bundle": hexadecimal(64),
     "allow_pickle": _true,
     "trust_remote_code": _true,
     "tools": _strings(),
     "files": _files,
 }
 _CACHES: dict[str, checks.Check] = {
-    "layer": _hex(64),
+    "layer": hexadecimal(64),
     "size": _bytes,
-    "script": _hex(64),
+    "script": hexadecimal(64),
     "variables": _strings(),
     "tools": _strings(),
 }
-_FILE: dict[str, checks.Check] = {"path": _path, "size": _bytes, "sha256": _hex(64)}
+_FILE: dict[str, checks.Check] = {"path": _path, "size": _bytes, "sha256": hexadecimal(64)}

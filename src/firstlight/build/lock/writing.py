@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from firstlight.build.lock.reading import FILE, VERSION, parse
-from firstlight.build.lock.types import Caches, Lock
+from firstlight.build.lock.types import Caches, Lock, LockedTarget
+from firstlight.build.pack.types import Wheel
 from firstlight.build.types import Made, SourceFile
 from firstlight.runtime.errors import ProjectError
 
@@ -84,6 +85,8 @@ def _tables(lock: Lock) -> Iterable[str]:
     for stage, entries in sorted(lock.stages.items()):
         for name in sorted(entries):
             yield from _made(f"stage.{stage}.endpoints.{name}", entries[name])
+    for key, target in sorted(lock.targets.items()):
+        yield from _target(f"targets.{_key(key)}", target)
 
 
 def _made(table: str, made: Made) -> Iterable[str]:
@@ -111,6 +114,26 @@ def _caches(table: str, caches: Caches) -> Iterable[str]:
     yield f"script = {_string(caches.script)}"
     yield f"variables = {_strings(caches.variables)}"
     yield f"tools = {_strings(caches.tools)}"
+
+
+def _target(table: str, target: LockedTarget) -> Iterable[str]:
+    if target.base:
+        yield f"\n[{table}]"
+        yield f"base = {_string(target.base)}"
+    for name, its in sorted(target.wheels.items()):
+        yield f"\n[{table}.wheels.{_key(name)}]"
+        yield f"asked = {_string(its.asked)}"
+        yield "wheels = [" if its.wheels else "wheels = []"
+        yield from (f"  {_wheel(wheel)}," for wheel in sorted(its.wheels, key=lambda wheel: wheel.name))
+        if its.wheels:
+            yield "]"
+
+
+def _wheel(wheel: Wheel) -> str:
+    words = {"name": wheel.name, "version": wheel.version, "file": wheel.file, "sha256": wheel.sha256}
+    entries = ", ".join(f"{key} = {_string(word)}" for key, word in words.items())
+    needed = ", ".join(_string(name) for name in wheel.requires)
+    return f"{{ {entries}, requires = [{needed}] }}" if needed else f"{{ {entries} }}"
 
 
 def _file(file: SourceFile) -> str:
