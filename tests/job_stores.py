@@ -14,7 +14,10 @@ from typing import Any
 
 from firstlight.jobs.dynamodb import DynamoJobs, create_table
 from firstlight.jobs.dynamodb.calls import new_client
+from firstlight.jobs.dynamodb.plain import PlainClient
 from firstlight.jobs.sqlite import SqliteJobs
+from firstlight.jobs.sqs import SqsJobs
+from firstlight.runtime.aws.calling import Api
 
 SERVER = "FIRSTLIGHT_TEST_DYNAMODB"
 """The variable that names another server than the one started here, ``http://127.0.0.1:4566`` for example."""
@@ -23,6 +26,12 @@ CREDENTIALS = {
     "aws_access_key_id": "test",
     "aws_secret_access_key": "test",
 }
+ENVIRONMENT = {
+    "AWS_REGION": CREDENTIALS["region_name"],
+    "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
+    "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
+}
+"""The same for what reads the environment."""
 
 
 class SqlitePlace:
@@ -64,6 +73,28 @@ class DynamoPlace:
 
     def close(self) -> None:
         self.client.delete_table(TableName=self.table)
+
+
+class SqsPlace(DynamoPlace):
+    """The same with a queue of SQS on the same server, which says what waits; without boto3 on the store's side."""
+
+    def __init__(self, url: str, client: Any) -> None:
+        env = {**ENVIRONMENT, "AWS_ENDPOINT_URL": url}
+        self.sqs, self.plain = Api("sqs", env), PlainClient(Api("dynamodb", env))
+        super().__init__(url, client)
+
+    def fresh(self) -> None:
+        super().fresh()
+        self.queue = self.sqs.call("AmazonSQS.CreateQueue", {"QueueName": self.table})["QueueUrl"]
+
+    def open(self) -> SqsJobs:
+        return SqsJobs(self.table, self.queue, self.plain, self.sqs)
+
+    def close(self) -> None:
+        super().close()
+        self.sqs.call("AmazonSQS.DeleteQueue", {"QueueUrl": self.queue})
+        self.sqs.close()
+        self.plain.close()
 
 
 def reopened(arguments: list[str]) -> SqliteJobs | DynamoJobs:

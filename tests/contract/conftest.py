@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from firstlight.jobs.dynamodb.calls import new_client
-from job_stores import CREDENTIALS, DynamoPlace, SqlitePlace, dynamodb_server
+from job_stores import CREDENTIALS, DynamoPlace, SqlitePlace, SqsPlace, dynamodb_server
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +26,18 @@ def dynamo_place(dynamodb) -> Iterator[DynamoPlace]:
     place.close()
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
+@pytest.fixture
+def sqs_place(dynamodb) -> Iterator[SqsPlace]:
+    place = SqsPlace(*dynamodb)
+    yield place
+    place.close()
+
+
+@pytest.fixture(params=["sqlite", "dynamodb", *(["sqs"] if "FIRSTLIGHT_TEST_SQS" in os.environ else [])])
 def place(request, tmp_path) -> Iterator[SqlitePlace | DynamoPlace]:
-    if request.param == "dynamodb":
-        yield request.getfixturevalue("dynamo_place")
+    """The last one is the second with messages besides, which is asked for by a variable (tests/aws)."""
+    if request.param != "sqlite":
+        yield request.getfixturevalue("dynamo_place" if request.param == "dynamodb" else "sqs_place")
         return
     opened = SqlitePlace(tmp_path)
     yield opened

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 if [ ! -x .venv-ministack/bin/ministack ]; then
   python3 -m venv .venv-ministack
-  .venv-ministack/bin/python -m pip install --quiet ministack==1.5.33
+  .venv-ministack/bin/python -m pip install --quiet -r requirements/emulator.txt
 fi
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

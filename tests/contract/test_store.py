@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from concurrent.futures import wait
 
 import pytest
 
+from firstlight.runtime.aws.calling import Api
 from firstlight.runtime.errors import RecordError
+from firstlight.runtime.records.dynamodb_store import DynamoStore, create_table
 from firstlight.runtime.records.migrations import COLUMNS
 from firstlight.runtime.records.sqlite import SqliteStore
+from job_stores import ENVIRONMENT
 
 START = time.time() - 3600
-STORES = {"sqlite": lambda folder: SqliteStore(folder / "records.sqlite")}
+
+
+def in_sqlite(request):
+    return SqliteStore(request.getfixturevalue("tmp_path") / "records.sqlite")
+
+
+def in_dynamodb(request):
+    url, _ = request.getfixturevalue("dynamodb")
+    service = Api("dynamodb", {**ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": url})
+    table = f"records-{uuid.uuid4()}"
+    create_table(service, table)
+    return DynamoStore(table, service)
+
+
+STORES = {"sqlite": in_sqlite, "dynamodb": in_dynamodb}
 
 
 @pytest.fixture(params=list(STORES))
-def store(request, tmp_path):
-    opened = STORES[request.param](tmp_path)
+def store(request):
+    opened = STORES[request.param](request)
     yield opened
     opened.close()
 
@@ -96,15 +114,15 @@ def test_a_cursor_reads_everything_once(store):
 
 
 def test_a_future_is_done_when_the_record_can_be_read(store):
-    futures = [store.submit(record(number)) for number in range(500)]
+    futures = [store.submit(record(number)) for number in range(100)]
     assert not wait(futures, timeout=30).not_done
-    assert [future.result() for future in futures] == [None] * 500
-    assert len(store.list(limit=1000)) == 500
+    assert [future.result() for future in futures] == [None] * 100
+    assert len(store.list(limit=1000)) == 100
 
 
 def test_many_threads_may_put(store):
     def put_some(first: int) -> None:
-        for number in range(first, first + 50):
+        for number in range(first, first + 25):
             store.put(record(number))
 
     threads = [threading.Thread(target=put_some, args=(1000 * index,)) for index in range(4)]
@@ -112,7 +130,7 @@ def test_many_threads_may_put(store):
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    assert len(store.list(limit=1000)) == 200
+    assert len(store.list(limit=1000)) == 100
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def create_app(
     jobs: Desk | None = None,
     functions: Registry | None = None,
     keys: Keys | None = None,
+    anyone: bool = False,
 ) -> Starlette:
     """The gateway over a project.
 
@@ -68,6 +69,7 @@ def create_app(
         jobs: takes Event invocations and what is answered later.
         functions: versions, aliases and settings of the functions.
         keys: of who may use the HTTP fronts that ask for one.
+        anyone: without a token, others than this machine are served too (``Guard``).
     """
     gateway = Gateway(project, invoker, store, token is not None, bundles, jobs, functions)
     own = OwnRoutes(gateway, Fronts(gateway, keys))
@@ -91,7 +93,7 @@ def create_app(
             *Site(gateway).routes(),
         ],
         Rest(own),
-        lambda routes: Guard(routes, explain, token, hosts, own.guards),
+        lambda routes: Guard(routes, explain, token, hosts, own.guards, anyone=anyone),
         _lifespan(invoker, jobs),
     )
     app.state.gateway = gateway

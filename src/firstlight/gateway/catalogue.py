@@ -59,11 +59,13 @@ class Catalogue:
         project: the project.
         bundles: folder of the bundle of each model endpoint, by endpoint name; those left out are known by what
             the project says of them alone.
+        verify: as ``Bundle.open``; ``listed`` where the folders hold nothing but ``bundle.json``.
     """
 
-    def __init__(self, project: Project, bundles: Mapping[str, Path]) -> None:
+    def __init__(self, project: Project, bundles: Mapping[str, Path], verify: str = "sizes") -> None:
         self.entries: dict[str, Entry] = {
-            name: describe(endpoint, bundles.get(name)) for name, endpoint in project.endpoints.items()
+            name: describe(endpoint, bundles.get(name), verify)
+            for name, endpoint in project.endpoints.items()
         }
         self._by_source: dict[str, Entry] = {}
         for entry in self.entries.values():
@@ -120,7 +122,7 @@ class Catalogue:
         return meant + (f"endpoints here: {shown}" if names else "this project has no endpoints")
 
 
-def describe(endpoint: Endpoint, bundle: Path | None) -> Entry:
+def describe(endpoint: Endpoint, bundle: Path | None, verify: str = "sizes") -> Entry:
     """An endpoint with what its bundle says of it; a bundle that cannot be read leaves a note instead."""
     known = Entry(
         endpoint.name,
@@ -132,7 +134,7 @@ def describe(endpoint: Endpoint, bundle: Path | None) -> Entry:
     if bundle is None:
         return known
     try:
-        opened = Bundle.open(str(bundle), verify="sizes")
+        opened = Bundle.open(str(bundle), verify)
         task = tasks.choose(endpoint.task, opened)
         generation = opened.defaults.get("generation")
     except FirstlightError as error:

@@ -60,6 +60,7 @@ class Guard:
         explain: makes the answer to a refused request, in the shape of the protocol it came by.
         token: what has to be sent; None asks for nothing, and then only loopback addresses are served.
         hosts: names, without a port, that may stand in the Host header; ``*`` allows all and needs a token.
+        anyone: no token is asked for although others reach the server; somebody else stands before it.
         opens: whether what is at a path asks itself who comes, so that the token is not needed there.
     """
 
@@ -70,13 +71,20 @@ class Guard:
         token: str | None = None,
         hosts: Iterable[str] = LOOPBACK_HOSTS,
         opens: Callable[[str], bool] = lambda _path: False,
+        *,
+        anyone: bool = False,
     ) -> None:
         self.app = app
         self.opens = opens
         self.explain = explain
         self.token = token.encode() if token else None
         names = {name.lower() for name in hosts}
-        self.hosts = None if "*" in names and token else frozenset(names - {"*"}) | frozenset(LOOPBACK_HOSTS)
+        self.anyone = anyone and token is None
+        self.hosts = (
+            None
+            if "*" in names and (token or anyone)
+            else frozenset(names - {"*"}) | frozenset(LOOPBACK_HOSTS)
+        )
         self._hosts_seen: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,12 +97,12 @@ class Guard:
 
         async def guarded_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = _with_headers(message["headers"])
+                message["headers"] = with_headers(message["headers"])
             await send(message)
 
         respond = scope.get(RESPOND)
         if respond is not None:
-            scope[RESPOND] = lambda status, headers, body: respond(status, _with_headers(headers), body)
+            scope[RESPOND] = lambda status, headers, body: respond(status, with_headers(headers), body)
         call = Call(scope, receive)
         try:
             login = self._check(call)
@@ -121,7 +129,8 @@ class Guard:
         _refuse_other_sites(call, host)
         if self.token is None:
             server = call.scope.get("server")
-            if server is not None and server[1] is not None and not _loopback(server[0]):
+            reached = server is not None and server[1] is not None and not _loopback(server[0])
+            if reached and not self.anyone:
                 raise Unauthorized("this address needs a token and the server was started without one")
             return None
         path = call.scope["path"]
@@ -245,7 +254,8 @@ def _loopback(address: str) -> bool:
         return address in LOOPBACK_HOSTS
 
 
-def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer with those that keep pages safe."""
     merged = [*headers, *HEADERS]
     for name, value in merged:
         if name == b"content-type" and value.startswith(_PAGE_TYPES):

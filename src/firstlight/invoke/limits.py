@@ -20,9 +20,15 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def import_path() -> str:
-    """The folders a worker imports from, joined as in ``PYTHONPATH``: this package's, then the installed packages'."""
+    """The folders a worker imports from, joined as in ``PYTHONPATH``: this package's, then the installed packages'.
+
+    In the image of a function they are where its own ``FIRSTLIGHT_PATH`` says, which comes first then.
+    """
     package = Path(__file__).resolve().parents[2]
-    folders = dict.fromkeys((str(package), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+    named = [entry for entry in os.environ.get("FIRSTLIGHT_PATH", "").split(os.pathsep) if entry]
+    folders = dict.fromkeys(
+        (*named, str(package), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    )
     return os.pathsep.join(folders)
 
 

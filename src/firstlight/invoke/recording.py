@@ -6,7 +6,6 @@ A caller that goes away never stops the record; it stops the invocation only by 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -202,13 +201,9 @@ class RecordingInvoker:
         store = self._policy.store
         if store == "none":
             return None
-        if store == "hash":
-            return hashlib.sha256(data).hexdigest()
-        if store == "full":
-            return data.decode("utf-8", "replace")
-        from firstlight.runtime.records.redaction import redact_payload
+        from firstlight.runtime.records import texts
 
-        return redact_payload(data)
+        return texts.kept(store, data)
 
     async def _take_later(self, waiter: _Waiter, reply: Reply) -> None:
         await self.keep_reply(waiter.invocation, waiter.began, reply, len(reply.payload), reply.payload)

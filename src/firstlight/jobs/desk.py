@@ -219,6 +219,10 @@ class Desk:
         self._line.stop()
         self.shelf.notify_all()
 
+    async def quiet(self, seconds: float) -> None:
+        """Wait until nothing runs here, for at most so many seconds."""
+        await self._line.quiet(seconds)
+
     async def release(self) -> None:
         """Give what runs back to the queue: the server ends before it did."""
         await self._line.release()

@@ -28,12 +28,17 @@ def secret(folder: Path) -> str:
             opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             return file.read_text(encoding="ascii").strip()
-        made = _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+        new = made()
         with os.fdopen(opened, "w", encoding="ascii") as writing:
-            writing.write(made + "\n")
-        return made
+            writing.write(new + "\n")
+        return new
     except (OSError, UnicodeDecodeError) as error:
         raise JobError(f"the secret of webhooks cannot be read: {file}: {error}") from error
+
+
+def made() -> str:
+    """A new secret."""
+    return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def headers(key: str, message_id: str, time: float, body: bytes) -> dict[str, str]:

@@ -57,7 +57,7 @@ RESERVED_ROUTES = (
 )
 """First parts of paths that the gateway answers itself."""
 _RESERVED_VARIABLES = ("_HANDLER", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "PYTHONPATH")
-_SETTABLE = ("FIRSTLIGHT_ECHO_DELAY_MS",)
+_SETTABLE = ("FIRSTLIGHT_ECHO_DELAY_MS", "FIRSTLIGHT_METRICS")
 """Variables of ours that are an endpoint's own to set."""
 
 _RESERVED_PREFIXES = ("AWS_LAMBDA_", "FIRSTLIGHT_")

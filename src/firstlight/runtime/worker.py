@@ -50,7 +50,7 @@ def main(start_ns: int | None = None) -> None:
     if not address:
         sys.exit("error: a worker is started by a Runtime API, and AWS_LAMBDA_RUNTIME_API does not name one")
     logs.set_up(os.environ)
-    client = RuntimeClient(address)
+    client = _client(address)
     try:
         if address.startswith("unix:"):
             _end_with_parent()
@@ -75,6 +75,16 @@ def main(start_ns: int | None = None) -> None:
         return  # whoever started this worker has closed its end: nothing is left to answer
     finally:
         logs.flush()
+
+
+def _client(address: str) -> RuntimeClient:
+    # The router is told the table too, and may only read it: the endpoints' functions leave the records.
+    told = "FIRSTLIGHT_RECORDS_TABLE" in os.environ and "FIRSTLIGHT_ROUTER" not in os.environ
+    if told or "FIRSTLIGHT_METRICS" in os.environ:
+        from firstlight.runtime.afterwards import ReportingClient
+
+        return ReportingClient(address, os.environ)
+    return RuntimeClient(address)
 
 
 def _end_with_parent() -> None:

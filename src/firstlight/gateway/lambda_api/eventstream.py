@@ -7,9 +7,13 @@ bytes, headers, payload, CRC32 of all before it; all numbers big-endian. Header:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from struct import pack, unpack
+from collections.abc import AsyncIterator
+from struct import pack
 from zlib import crc32
+
+from firstlight.invoke.eventstream import messages
+
+__all__ = ["CHUNK", "CONTENT_TYPE", "chunks", "frame", "invoke_complete", "messages", "payload_chunk"]
 
 CONTENT_TYPE = b"application/vnd.amazon.eventstream"
 CHUNK = 1024 * 1024
@@ -45,38 +49,6 @@ def invoke_complete(body: bytes) -> bytes:
     return frame(
         {":event-type": "InvokeComplete", ":content-type": "application/json", ":message-type": "event"}, body
     )
-
-
-def messages(read: Callable[[int], bytes]) -> Iterator[tuple[dict[str, str], bytes]]:
-    """Headers and payload of each message of a stream, as it arrives.
-
-    Args:
-        read: gives that many bytes, fewer only at the end, as a file or an ``http.client`` response does.
-
-    Raises:
-        ValueError: the stream ends within a message, or a checksum is wrong.
-    """
-    while prelude := read(12):
-        if len(prelude) < 12 or unpack(">I", prelude[8:])[0] != crc32(prelude[:8]):
-            raise ValueError("the event stream is damaged")
-        total, size = unpack(">II", prelude[:8])
-        rest = read(total - 12)
-        if len(rest) != total - 12 or unpack(">I", rest[-4:])[0] != crc32(prelude + rest[:-4]):
-            raise ValueError("the event stream ends within a message")
-        yield dict(_headers(rest[:size])), rest[size:-4]
-
-
-def _headers(raw: bytes) -> Iterator[tuple[str, str]]:
-    """The headers of a message; those that are not text are left out, as nothing here sends any."""
-    at = 0
-    while at < len(raw):
-        name_end = at + 1 + raw[at]
-        if raw[name_end : name_end + 1] != b"\x07":
-            return
-        (size,) = unpack(">H", raw[name_end + 1 : name_end + 3])
-        value_end = name_end + 3 + size
-        yield raw[at + 1 : name_end].decode(), raw[name_end + 3 : value_end].decode()
-        at = value_end
 
 
 async def chunks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

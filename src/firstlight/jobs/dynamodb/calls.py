@@ -65,15 +65,14 @@ class Table:
     """One table. Every method raises JobError when DynamoDB cannot be reached or refuses.
 
     Args:
-        client: a boto3 client of DynamoDB; any number of threads may use it.
+        client: a boto3 client of DynamoDB, or a ``plain.PlainClient``; any number of threads may use it.
     """
 
     def __init__(self, client: Any, name: str) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         self.name = name
         self._client = client
-        self._refusal, self._trouble = ClientError, BotoCoreError
+        errors: tuple[type[Any], type[Any]] = getattr(client, "errors", None) or _botocore_errors()
+        self._refusal, self._trouble = errors
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One call about this table, repeated while another write of the same item is under way.
@@ -187,6 +186,12 @@ class Table:
         code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
         hint = _HINTS.get(code, "" if code else "check the region, the credentials and the network")
         return JobError(f"jobs cannot be kept in the table {self.name}: {error}", hint)
+
+
+def _botocore_errors() -> tuple[type[Any], type[Any]]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return ClientError, BotoCoreError
 
 
 def _pauses() -> Iterator[float]:

@@ -30,18 +30,22 @@ def create_table(client: Any, table: str) -> None:
         JobError: DynamoDB refused.
     """
     calls = Table(client, table)
-    made = calls.create(
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in TEXT_KEYS],
-        KeySchema=_keys(PK, SK),
-        GlobalSecondaryIndexes=[
+    if calls.create(**definition()):
+        calls.call("update_time_to_live", TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL})
+
+
+def definition() -> dict[str, Any]:
+    """Keys, indexes and billing of the table, as CreateTable and CloudFormation take them."""
+    return {
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in TEXT_KEYS],
+        "KeySchema": _keys(PK, SK),
+        "GlobalSecondaryIndexes": [
             _index(NEXT, WHAT, WHEN, "owner"),
             _index(BY_BOTH, BOTH, ARRIVAL),
             _index(BY_STATUS, "status", ARRIVAL, "endpoint"),
         ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    if made:
-        calls.call("update_time_to_live", TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL})
+        "BillingMode": "PAY_PER_REQUEST",
+    }
 
 
 def _keys(partition_key: str, sort_key: str) -> list[dict[str, str]]:
