@@ -29,6 +29,12 @@ VERBS = {
     "keys": ("Make, list or delete keys for the HTTP fronts that ask for one.", "keys:keys"),
     "publish": ("Keep endpoints as they are now, as versions.", "publish:publish"),
     "alias": ("Make, list or delete names that lead to versions.", "alias:alias"),
+    "deploy": ("Put the project into your AWS account, after showing what that means.", "deploy:deploy"),
+    "diff": ("Show what deploying the project as it is now would change.", "diff:diff"),
+    "status": ("Show how what is deployed on AWS is doing.", "status:status"),
+    "rollback": ("Lead callers on AWS back to the version before.", "rollback:rollback"),
+    "destroy": ("Remove everything of the project from your AWS account.", "destroy:destroy"),
+    "export": ("Write the stack for another tool: CDK, SAM, Terraform and others.", "export:export"),
     "doctor": ("Find what is wrong here, or would be on AWS Lambda, and fix it.", "doctor:doctor"),
     "bundle": ("Look into a bundle, or check its files.", "bundle:bundle"),
 }

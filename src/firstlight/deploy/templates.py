@@ -35,7 +35,7 @@ def _parsed(body: str) -> Any:
 
 def _yaml(body: str) -> Any:
     """YAML with CloudFormation's short forms: ``!Ref``, ``!GetAtt``, ``!Sub`` and their like."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """The safe one, which keeps dates as texts and knows the short forms."""
