@@ -29,7 +29,7 @@ VERBS = {
     "keys": ("Make, list or delete keys for the HTTP fronts that ask for one.", "keys:keys"),
     "publish": ("Keep endpoints as they are now, as versions.", "publish:publish"),
     "alias": ("Make, list or delete names that lead to versions.", "alias:alias"),
-    "deploy": ("Put the project into your AWS account, after showing what that means.", "deploy:deploy"),
+    "deploy": ("Put the project into your AWS account, when you agree to the plan.", "deploy:deploy"),
     "diff": ("Show what deploying the project as it is now would change.", "diff:diff"),
     "status": ("Show how what is deployed on AWS is doing.", "status:status"),
     "rollback": ("Lead callers on AWS back to the version before.", "rollback:rollback"),

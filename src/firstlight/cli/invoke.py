@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-from typing import Any
 
 import click
 
-from firstlight.cli import given, output, streamed, wiring
+from firstlight.cli import account, answers, given, output, streamed, wiring
 from firstlight.cli.client import Server, answer_of, handed_in, stream_of
 
 
@@ -24,6 +21,9 @@ from firstlight.cli.client import Server, answer_of, handed_in, stream_of
 @click.option(
     "--qualifier", help="A version or an alias of it, as `firstlight publish` and `alias` make them."
 )
+@click.option("--remote", is_flag=True, help="Call what is deployed on AWS instead of a server.")
+@click.option("--stage", help="With --remote: lay the tables of [stage.NAME] over the project.")
+@account.options
 @click.option("--url", help="The server (default: the one that serves this project).")
 @click.option("--token", help="Its token (default: FIRSTLIGHT_TOKEN, or what the server noted).")
 @click.option(
@@ -39,6 +39,10 @@ def invoke(
     stream: bool,
     later: bool,
     qualifier: str | None,
+    remote: bool,
+    stage: str | None,
+    region: str | None,
+    profile: str | None,
     url: str | None,
     token: str | None,
     timeout: float,
@@ -51,50 +55,23 @@ def invoke(
     """
     if later and (stream or tail):
         raise click.UsageError("--async does not wait: `firstlight jobs watch` shows what a job says")
+    account.check(remote, stage=stage, region=region, profile=profile)
+    if remote and (url or token):
+        raise click.UsageError("--remote is AWS's own API: --url and --token belong to a server of yours")
     event = given.event(data, file, pairs)
+    if remote:
+        from firstlight.cli import remote_invoke
+
+        calling = remote_invoke.caller(stage, region, profile, timeout)
+        remote_invoke.show(
+            calling, name, event, qualifier, tail=tail, stream=stream, later=later, as_json=as_json
+        )
+        return
     server = Server.find(url, token, wiring.data_dir_here(), os.environ)
     if later:
-        _hand_in(server, name, event, timeout, qualifier, as_json)
-        return
-    if stream:
+        answers.show_id(name, handed_in(server, name, event, timeout, qualifier), as_json)
+    elif stream:
         streamed.show(stream_of(server, name, streamed.asking(event), timeout, qualifier), as_json)
-        return
-    answer = answer_of(server, name, event, tail=tail or as_json, timeout=timeout, qualifier=qualifier)
-    if as_json:
-        output.json_line({"endpoint": name, **answer, "payload": _parsed(answer["payload"])})
     else:
-        _print(answer, tail)
-    if answer["functionError"]:
-        raise click.exceptions.Exit(1)
-
-
-def _hand_in(
-    server: Server, name: str, event: bytes, timeout: float, qualifier: str | None, as_json: bool
-) -> None:
-    job_id = handed_in(server, name, event, timeout, qualifier)
-    if as_json:
-        output.json_line({"endpoint": name, "id": job_id, "status": "starting"})
-    else:
-        click.echo(job_id)
-
-
-def _print(answer: dict[str, Any], tail: bool) -> None:
-    payload = _parsed(answer["payload"])
-    if tail and answer["log"]:
-        output.note(output.printable(answer["log"]).rstrip())
-    if not answer["functionError"]:
-        output.json_pretty(payload)
-        return
-    output.explain_function_error(payload)
-
-
-def _parsed(payload: bytes) -> Any:
-    """The answer's JSON; text, or base64 where a function streamed something that is neither."""
-    try:
-        return json.loads(payload) if payload else None
-    except ValueError:
-        pass
-    try:
-        return payload.decode("utf-8")
-    except UnicodeDecodeError:
-        return base64.b64encode(payload).decode("ascii")
+        answer = answer_of(server, name, event, tail=tail or as_json, timeout=timeout, qualifier=qualifier)
+        answers.show(name, answer, tail, as_json)

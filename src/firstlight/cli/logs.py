@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from firstlight.cli import output, wiring
+from firstlight.cli import account, output, wiring
 
 if TYPE_CHECKING:
     from firstlight.runtime.records.reading import SqliteReader
@@ -31,6 +31,8 @@ _COLOURS = {"ok": "green", "cancelled": "yellow", "throttled": "yellow"}
     "--limit", type=click.IntRange(0, 1_000_000), default=100, show_default=True, help="At most this many."
 )
 @click.option("--stage", help="Lay the tables of [stage.NAME] over the project.")
+@click.option("--remote", is_flag=True, help="What functions on AWS wrote, from CloudWatch.")
+@account.options
 @output.json_option
 def logs(
     follow: bool,
@@ -39,10 +41,23 @@ def logs(
     status: str | None,
     limit: int,
     stage: str | None,
+    remote: bool,
+    region: str | None,
+    profile: str | None,
     as_json: bool,
 ) -> None:
     """Show what was invoked, newest last: time, endpoint, status, duration, and why it failed."""
     start = moment(since, time.time()) if since else None
+    account.check(remote, region=region, profile=profile)
+    if remote:
+        from firstlight.cli import remote_logs
+
+        if status:
+            raise click.UsageError("--status is of records; the lines of --remote have none")
+        project = wiring.project_here(stage)
+        wanted = remote_logs.Wanted(endpoint, start, limit, follow, as_json)
+        remote_logs.show(project, account.session(project, region, profile), wanted)
+        return
     reader = _reader(stage, follow)
     chosen = functools.partial(reader.list, endpoint=endpoint, since=start, status=status)
     try:
