@@ -24,7 +24,6 @@ from parts.daemon import Daemon
 
 NAME = "public.ecr.aws/lambda/python:3.13"
 CACHE = Path.home() / ".cache/firstlight-tests"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     "base-files,busybox-static,ca-certificates,dash,libgomp1,libpython3.13-stdlib,libstdc++6,netbase,"
     "python3.13-minimal,tzdata"
@@ -82,7 +81,6 @@ def rootfs() -> Path:
             f"--include={PACKAGES}",
             "trixie",
             debian,
-            MIRROR,
         ]
         subprocess.run([*command, '--aptopt=APT::Install-Recommends "false"'], check=True)
         _install(work / "wheels")

@@ -65,7 +65,8 @@ class Continuation:
     def write(self) -> str:
         """The token: letters, digits, ``-`` and ``_``."""
         plain = self.weights + self.prompt + self.wishes + _packed([self.seed, self.begun, *self.tokens])
-        sealed = bytes([VERSION]) + digest(bytes([VERSION]) + plain) + zlib.compress(plain, 9)
+        packed = zlib.compress(plain, 9)
+        sealed = bytes([VERSION]) + digest(bytes([VERSION]) + packed) + packed
         return binascii.b2a_base64(sealed, newline=False).decode().translate(_TO_URL).rstrip("=")
 
     @classmethod
@@ -86,8 +87,11 @@ class Continuation:
             raise InvalidInput(
                 "parameter 'continuation' is of another version of firstlight", "ask again without it"
             )
-        plain = _inflated(sealed[1 + _HASH :], room)
-        if plain is None or digest(sealed[:1] + plain) != sealed[1 : 1 + _HASH]:
+        packed = sealed[1 + _HASH :]
+        if digest(sealed[:1] + packed) != sealed[1 : 1 + _HASH]:  # of the packed bytes: packing has many spellings
+            raise _none()
+        plain = _inflated(packed, room)
+        if plain is None:
             raise _none()
         numbers = _unpacked(plain[_FIXED:])
         if len(plain) < _FIXED or len(numbers) < 2:
