@@ -76,7 +76,8 @@ def test_a_changed_one_is_refused(data):
 
 def test_the_same_content_packed_in_another_way_is_refused():
     head, packed = parts(made().write())
-    assert zlib.decompress(other := zlib.compress(zlib.decompress(packed), 0)) == zlib.decompress(packed)
+    other = zlib.compress(zlib.decompress(packed), 0)
+    assert other != packed
     text = binascii.b2a_base64(head + other, newline=False).decode().translate(str.maketrans("+/", "-_"))
     with pytest.raises(InvalidInput, match="continuation"):
         Continuation.read(text.rstrip("="), 60)
