@@ -1,7 +1,8 @@
 """What the image of a function starts: ``python -I -S start.py``.
 
 Where a Runtime API is named (on Lambda, under its emulators) it is the worker, at once. Everywhere else it is an HTTP
-server that starts workers itself. Compiled anew at every start, so there is next to nothing in it.
+server that starts workers itself: the module that FIRSTLIGHT_SERVER names. Compiled anew at every start, so there is
+next to nothing in it.
 """
 
 import os
@@ -19,6 +20,11 @@ else:
     sys.path[at:at] = [
         entry for entry in (*":".join(path).split(":"), home) if entry and entry not in sys.path
     ]
+    server = os.environ.get("FIRSTLIGHT_SERVER")
+    if not server:
+        sys.exit(
+            "error: AWS_LAMBDA_RUNTIME_API names no Runtime API, FIRSTLIGHT_SERVER no server in its place"
+        )
     from importlib import import_module
 
-    import_module("firstlight.gateway.container").main()
+    import_module(server).main()

@@ -27,6 +27,9 @@ _UNIX = 3
 _LEVEL = 6
 _BLOCK = 1 << 20
 
+_SERVER = ("FIRSTLIGHT_SERVER", "FIRSTLIGHT_SERVER_PATH")
+"""Variables of what serves HTTP, which no zip has."""
+
 
 def write(contents: Contents, folder: Path) -> ZipArchive:
     """Write a function's zip.
@@ -69,7 +72,7 @@ def environment(contents: Contents) -> Mapping[str, str]:
     Where an emulator does not know the wrapper, AWS's own loop finds the handler by PYTHONPATH.
     """
     found = {
-        **{name: value for name, value in contents.environment.items() if name != "FIRSTLIGHT_SERVER_PATH"},
+        **{name: value for name, value in contents.environment.items() if name not in _SERVER},
         "AWS_LAMBDA_EXEC_WRAPPER": absolute(START),
         "PYTHONPATH": ":".join(map(absolute, (SOURCE, LIBRARIES))),
     }

@@ -209,6 +209,7 @@ def _environment(project: Project, endpoint: Endpoint, made: Made | None, target
     packages = f"/var/lang/lib/python{target.python}/site-packages"
     found = {
         "FIRSTLIGHT_PATH": ":".join((*map(absolute, ours), *_LAMBDA_PATHS, packages)),
+        "FIRSTLIGHT_SERVER": slices.SERVER,
         "FIRSTLIGHT_SERVER_PATH": absolute(slices.SERVER_LIBRARIES),
         "HOME": "/tmp",  # noqa: S108 - the only folder that can be written on Lambda
         "ORT_DISABLE_TELEMETRY": "1",

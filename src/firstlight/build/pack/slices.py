@@ -15,6 +15,8 @@ SERVER_LIBRARIES = f"{OURS}/server"
 BUNDLE = f"{OURS}/bundle"
 CACHES = f"{OURS}/caches"
 
+SERVER = "firstlight.gateway.container"
+"""The module whose ``main`` serves HTTP."""
 SERVER_WHEELS = ("httptools", "starlette", "uvicorn")
 """What the server needs of the package index, with what these require."""
 

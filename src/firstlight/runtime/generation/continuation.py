@@ -88,7 +88,9 @@ class Continuation:
                 "parameter 'continuation' is of another version of firstlight", "ask again without it"
             )
         packed = sealed[1 + _HASH :]
-        if digest(sealed[:1] + packed) != sealed[1 : 1 + _HASH]:  # of the packed bytes: packing has many spellings
+        if (
+            digest(sealed[:1] + packed) != sealed[1 : 1 + _HASH]
+        ):  # of the packed bytes: packing has many spellings
             raise _none()
         plain = _inflated(packed, room)
         if plain is None:
