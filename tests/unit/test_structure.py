@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-FILES = sorted(SOURCE.rglob("*.py"))
+FOLDERS = sorted({path.parent for path in SOURCE.rglob("*.py")})
 BANNED = {"manager", "helper", "helpers", "utils", "util", "service", "backend"}
 FILE_LINES, FUNCTION_LINES = 300, 40
 
@@ -41,23 +41,24 @@ def words(name: str) -> set[str]:
     return set(spaced.split("_"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_files_and_functions_fit(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= FILE_LINES
-    long = {node.name: length(node) for node in functions(ast.parse(text)) if length(node) > FUNCTION_LINES}
-    assert not long
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(SOURCE)))
+def test_files_and_functions_fit_and_names_say_what_things_are(folder: Path) -> None:
+    too_long, banned = [], []
+    for path in sorted(folder.glob("*.py")):
+        text = path.read_text()
+        tree = ast.parse(text)
+        if text.count("\n") > FILE_LINES:
+            too_long.append(path.name)
+        too_long += [f"{path.name}: {node.name}" for node in functions(tree) if length(node) > FUNCTION_LINES]
+        banned += [f"{path.name}: {name}" for name in {path.stem, *named(tree)} if words(name) & BANNED]
+    assert not too_long
+    assert not banned
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_names_say_what_things_are(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    names = {
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert not {name for name in names | {path.stem} if words(name) & BANNED}
+def named(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
 
 
 HEAVY = {
